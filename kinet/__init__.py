@@ -1,0 +1,3 @@
+"""kinet: find the covers of a song with key-invariant networks."""
+
+from __future__ import annotations

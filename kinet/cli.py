@@ -1,0 +1,100 @@
+"""The command line: parses, calls, prints. Each command is a file in `kinet.commands`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kinet.errors import KinetError
+
+COMMANDS = {
+    "train": "Train a model from HPCP files.",
+    "eval": "Rank a list of tracks with a model: mAP, P@10, MR1, hit@1.",
+    "export": "Write a model as ONNX, SavedModel, LiteRT or OpenVINO.",
+    "embed": "Write the embeddings of a list of tracks.",
+    "check": "Look for faults in a list file and its features.",
+    "split": "Split a list into training, validation and test lists that share no song.",
+    "convert": "Bring a checkpoint of the original code over.",
+    "plugins": "List blocks, attention modules and losses, and where they come from.",
+    "quickstart": "Train, evaluate and draw on a small corpus of real music.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"kinet.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List names and one-liners without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mulkinet", prog_name="kinet")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Find the covers of a song: train, evaluate and export key-invariant networks."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `kinet` command; turns every expected error into one line."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code: 0, 1 (error), 2 (usage) or 130 (Ctrl-C)."""
+    arguments = list(arguments)
+    debug = "--debug" in arguments
+    if debug:  # accepted at any place, because it is added after a failed command
+        arguments = [argument for argument in arguments if argument != "--debug"]
+        os.environ["KINET_DEBUG"] = "1"
+    try:
+        outcome = cli.main(args=arguments, prog_name="kinet", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.UsageError as error:
+        if debug:
+            raise
+        where = error.ctx.command_path if error.ctx else "kinet"
+        return _fail(f"{where}: {error.format_message()} See '{where} --help'.", 2)
+    except click.ClickException as error:
+        if debug:
+            raise
+        return _fail(f"kinet: {error.format_message()}", error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("kinet: interrupted", 130)
+    except KinetError as error:
+        if debug:
+            raise
+        return _fail(f"kinet: {error}", 1)
+    except OSError as error:
+        if debug:
+            raise
+        name = f": {error.filename}" if error.filename else ""
+        return _fail(f"kinet: {error.strerror or error}{name}", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(" ".join(message.split()), err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""Frozen, validated settings of features, model and training.
+
+The only home of the numbers 12, 11, 23, 48 and of the divisors of 12.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kinet.errors import SettingsError, unknown_name
+
+PITCH_CLASSES = 12
+WRAPPED_ROWS = PITCH_CLASSES - 1
+UNROLLED_ROWS = PITCH_CLASSES + WRAPPED_ROWS
+TIME_FIELD = 48
+STAGE_COUNTS = (1, 2, 3, 4, 6, 12)
+PITCH_AXES = ("unrolled", "circular")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
+
+SUMMARY_KERNEL = 10
+SUMMARY_DILATION = 3
+SUMMARY_POOL = 3
+SUMMARY_STRIDE = 2
+SUMMARY_REPEATS = 2
+LEAKY_SLOPE = 0.3
+
+C = TypeVar("C", bound="_Settings")
+
+
+class _Settings:
+    """To and from plain dictionaries, for JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        values = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+        """Build from `to_dict`'s values; names that do not exist are refused."""
+        known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        for name in values:
+            if name not in known:
+                raise SettingsError(unknown_name("setting", name, known))
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _require(condition: bool, setting: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise SettingsError(f"{setting} is {value!r}; allowed: {allowed}")
+
+
+def _is_count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+@dataclass(frozen=True)
+class FeatureConfig(_Settings):
+    """How the HPCP were made: section "features" of every model file.
+
+    The defaults are the settings with which the data of MulKINet were made (Essentia's HPCP at
+    44.1 kHz, blocks of 20 frames summed and divided by their maximum). Frequencies are in Hz,
+    sizes in samples, the weighting window in semitones.
+    """
+
+    sample_rate: int = 44100
+    frame_size: int = 4096
+    hop_size: int = 1024
+    window: str = "blackmanharris92"
+    minimum_frequency: float = 40.0
+    maximum_frequency: float = 5000.0
+    maximum_peaks: int = 30
+    magnitude_threshold: float = 1e-5
+    bins: int = PITCH_CLASSES
+    reference_frequency: float = 440.0
+    harmonics: int = 7
+    weighting: str = "squaredCosine"
+    weighting_window: float = 4 / 3
+    frame_normalisation: str = "unitMax"
+    frames_per_vector: int = 20
+
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that differ when any setting does."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def seconds_per_vector(self) -> float:
+        """Duration of one HPCP vector in seconds."""
+        return self.frames_per_vector * self.hop_size / self.sample_rate
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Settings):
+    """One member of the MulKINet-S family.
+
+    Parameters
+    ----------
+    block : str
+        Name of a registered block: ``simple``, ``bottleneck``, ``wider`` or a plug-in's.
+    stages : int
+        S: 1, 2, 3, 4, 6 or 12.
+    attention : tuple of str
+        Registered attention modules, applied in this order in every attended conv block.
+    pitch_axis : {"unrolled", "circular"}
+        23 rows as in the reference, or 12 rows with circular convolutions: same weights.
+    frames : int
+        Length in HPCP vectors of the crops for training and of the part that is embedded.
+        With an attention module of fixed length (``temporal``) the only length accepted.
+    channels : int
+        Channels of the key-invariant part and of the summary.
+    bottleneck_ratio : int
+        Divides `channels` where a block squeezes.
+    attention_ratio : int
+        Divides the attended axis in the hidden layer of an attention module.
+    time_field : int
+        Receptive field in time of the key-invariant part, in vectors; a multiple of `stages`.
+    embedding_size : int
+        Length of an embedding.
+    l2 : float
+        Weight of the L2 penalty on all kernels.
+
+    Raises
+    ------
+    SettingsError
+        If a value is outside its range. Names of plug-ins are checked when the model is built.
+
+    Examples
+    --------
+    >>> ModelConfig(block="wider", stages=4).stage_kernel(1)
+    (4, 13)
+    """
+
+    block: str = "wider"
+    stages: int = 12
+    attention: tuple[str, ...] = ("channel", "temporal")
+    pitch_axis: str = "unrolled"
+    frames: int = 400
+    channels: int = 256
+    bottleneck_ratio: int = 4
+    attention_ratio: int = 4
+    time_field: int = TIME_FIELD
+    embedding_size: int = 128
+    l2: float = 1e-4
+
+    def __post_init__(self) -> None:
+        divisors = ", ".join(map(str, STAGE_COUNTS))
+        _require(
+            _is_count(self.stages) and self.stages in STAGE_COUNTS,
+            "number of stages S",
+            self.stages,
+            f"the divisors of {PITCH_CLASSES}: {divisors}",
+        )
+        _require(self.pitch_axis in PITCH_AXES, "pitch axis", self.pitch_axis, ", ".join(PITCH_AXES))
+        counts = ("channels", "bottleneck_ratio", "attention_ratio", "embedding_size", "frames")
+        for name in (*counts, "time_field"):
+            _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer from 1")
+        _require(
+            self.channels >= self.bottleneck_ratio,
+            "channels",
+            self.channels,
+            f"at least the bottleneck ratio, {self.bottleneck_ratio}",
+        )
+        _require(
+            self.time_field % self.stages == 0,
+            "time field",
+            self.time_field,
+            f"a multiple of the number of stages, {self.stages}",
+        )
+        _require(self.l2 >= 0, "L2 penalty", self.l2, "a number from 0")
+        _require(
+            len(set(self.attention)) == len(self.attention),
+            "attention",
+            ",".join(self.attention),
+            "each module once",
+        )
+        _require(
+            self.frames >= self.minimum_frames,
+            "feature length T",
+            self.frames,
+            f"at least {self.minimum_frames} vectors for a time field of {self.time_field}",
+        )
+
+    def stage_kernel(self, index: int) -> tuple[int, int]:
+        """Kernel (rows, columns) of stage `index`, from 0: ``(12/S, 48/S)``, later one more each."""
+        later = int(index > 0)
+        return PITCH_CLASSES // self.stages + later, self.time_field // self.stages + later
+
+    @property
+    def squeezed_channels(self) -> int:
+        """Channels where a block squeezes."""
+        return self.channels // self.bottleneck_ratio
+
+    @property
+    def rows(self) -> int:
+        """Rows that enter the first stage."""
+        return UNROLLED_ROWS if self.pitch_axis == "unrolled" else PITCH_CLASSES
+
+    @property
+    def minimum_frames(self) -> int:
+        """The least T for which one vector is left after the temporal summary."""
+        length = 1
+        for _ in range(SUMMARY_REPEATS):
+            length = (length - 1) * SUMMARY_STRIDE + SUMMARY_POOL
+            length += (SUMMARY_KERNEL - 1) * SUMMARY_DILATION
+        return length + self.time_field - 1
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Settings):
+    """How a model is trained; the defaults are the reference's.
+
+    Parameters
+    ----------
+    loss : str
+        Name of a registered loss.
+    batch_size : int
+        Tracks in a batch. With a loss that compares versions, songs times `versions_per_song`.
+    versions_per_song : int or None
+        Versions of one song in a batch; None takes the loss's own number.
+    epochs : int
+        Epochs of the cosine schedule ``lr * 0.5 * (1 + cos(pi * epoch / epochs))``.
+    learning_rate : float
+        Adam's rate in the first epoch.
+    dropout : float
+        Before the classifier of a loss that has one.
+    precision : str
+        A Keras dtype policy: ``float32``, ``mixed_bfloat16``, ``mixed_float16``, ``bfloat16``.
+    seed : int
+        Of weights, crops, order and dropout.
+    patience : int or None
+        Stop after this many epochs without a better validation MAP; None never stops early.
+    loss_options : mapping of str to float
+        Settings of the loss itself, such as the margin.
+    """
+
+    loss: str = "softmax"
+    batch_size: int = 32
+    versions_per_song: int | None = None
+    epochs: int = 100
+    learning_rate: float = 1e-3
+    dropout: float = 0.5
+    precision: str = "float32"
+    seed: int = 0
+    patience: int | None = None
+    loss_options: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require(_is_count(self.batch_size), "batch size", self.batch_size, "an integer from 1")
+        _require(_is_count(self.epochs), "number of epochs", self.epochs, "an integer from 1")
+        _require(self.learning_rate > 0, "learning rate", self.learning_rate, "a number above 0")
+        _require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1")
+        _require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
+        _require(_is_count(self.seed, 0), "seed", self.seed, "an integer from 0")
+        _require(
+            self.patience is None or _is_count(self.patience),
+            "patience",
+            self.patience,
+            "an integer from 1",
+        )
+        _require(
+            self.versions_per_song is None or _is_count(self.versions_per_song, 2),
+            "versions per song",
+            self.versions_per_song,
+            "an integer from 2",
+        )
