@@ -1,0 +1,174 @@
+"""Serialisable Keras layers that the family needs and Keras lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kinet.config import LEAKY_SLOPE, PITCH_CLASSES
+
+
+@keras.saving.register_keras_serializable("kinet")
+class PitchRows(keras.layers.Layer):
+    """HPCP as it is on disk to rows of pitch classes, ``(B, T, 12)`` to ``(B, rows, T, 1)``.
+
+    Rows beyond the twelfth repeat the first ones, so that a kernel of 12 rows sees every rotation.
+
+    Parameters
+    ----------
+    rows : int
+        12, or 23 for the unrolled pitch axis.
+    minimum_frames : int
+        The least T; a shorter input raises ``ValueError`` where T is known.
+    """
+
+    def __init__(self, rows: int, minimum_frames: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rows = rows
+        self.minimum_frames = minimum_frames
+
+    def call(self, inputs: Any) -> Any:
+        frames = inputs.shape[1]
+        if frames is not None and frames < self.minimum_frames:
+            raise ValueError(
+                f"input has T = {frames} vectors; this model needs at least {self.minimum_frames}"
+            )
+        rows = ops.expand_dims(ops.transpose(inputs, (0, 2, 1)), -1)
+        repeated = self.rows - PITCH_CLASSES
+        return ops.concatenate([rows, rows[:, :repeated]], axis=1) if repeated else rows
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[0], self.rows, input_shape[1], 1
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"rows": self.rows, "minimum_frames": self.minimum_frames}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("kinet")
+class PitchWrap(keras.layers.Layer):
+    """Append the first `rows` rows below the last: ``(B, R, T, C)`` to ``(B, R + rows, T, C)``.
+
+    Before a valid convolution of ``rows + 1`` rows this makes the convolution circular.
+    """
+
+    def __init__(self, rows: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rows = rows
+
+    def call(self, inputs: Any) -> Any:
+        return ops.concatenate([inputs, inputs[:, : self.rows]], axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        batch, rows, frames, channels = input_shape
+        return batch, None if rows is None else rows + self.rows, frames, channels
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rows": self.rows}
+
+
+@keras.saving.register_keras_serializable("kinet")
+class AxisAttention(keras.layers.Layer):
+    """Weigh the entries of one axis by what the other axes hold (CBAM, Woo et al. 2018, eq. 2).
+
+    Mean and maximum over the other axes go through one shared two-layer perceptron without bias;
+    the sum of both goes through a sigmoid and is multiplied in. Input and output ``(B, R, T, C)``.
+
+    Parameters
+    ----------
+    axis : int
+        2 (time) or 3 (channels); its length must be fixed.
+    ratio : int
+        The hidden layer has ``max(1, length // ratio)`` units.
+    l2 : float
+        L2 penalty on both kernels.
+    """
+
+    def __init__(self, axis: int, ratio: int, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.ratio = ratio
+        self.l2 = l2
+        self._others = tuple(a for a in (1, 2, 3) if a != axis)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        length = input_shape[self.axis]
+        if length is None:
+            raise ValueError(
+                f"{self.name} attends over axis {self.axis}, whose length must be fixed"
+            )
+        hidden = max(1, length // self.ratio)
+        penalty = keras.regularizers.L2(self.l2)
+        self.squeeze = self.add_weight(
+            shape=(length, hidden), name="squeeze", regularizer=penalty
+        )
+        self.expand = self.add_weight(shape=(hidden, length), name="expand", regularizer=penalty)
+
+    def call(self, inputs: Any) -> Any:
+        squeezed = ops.stack(
+            [ops.mean(inputs, axis=self._others), ops.max(inputs, axis=self._others)], axis=1
+        )
+        hidden = ops.leaky_relu(ops.matmul(squeezed, self.squeeze), LEAKY_SLOPE)
+        weights = ops.sigmoid(ops.sum(ops.matmul(hidden, self.expand), axis=1))
+        for axis in self._others:
+            weights = ops.expand_dims(weights, axis)
+        return inputs * weights
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"axis": self.axis, "ratio": self.ratio, "l2": self.l2}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("kinet")
+class LocalTimeAttention(keras.layers.Layer):
+    """Weigh each time step by its neighbourhood, for any T.
+
+    As `AxisAttention` over time, but the perceptron's two matrices are replaced by two
+    convolutions along time (CBAM's spatial attention, Woo et al. 2018, eq. 3, in one dimension),
+    so that no weight depends on T. Input and output ``(B, R, T, C)``.
+
+    Parameters
+    ----------
+    width : int
+        Length of both kernels in time steps, odd.
+    hidden : int
+        Channels between the two convolutions.
+    l2 : float
+        L2 penalty on both kernels.
+    """
+
+    def __init__(self, width: int, hidden: int, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.hidden = hidden
+        self.l2 = l2
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        penalty = keras.regularizers.L2(self.l2)
+        self.squeeze = self.add_weight(
+            shape=(self.width, 2, self.hidden), name="squeeze", regularizer=penalty
+        )
+        self.expand = self.add_weight(
+            shape=(self.width, self.hidden, 1), name="expand", regularizer=penalty
+        )
+
+    def call(self, inputs: Any) -> Any:
+        squeezed = ops.stack(
+            [ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3))], axis=-1
+        )
+        hidden = ops.conv(squeezed, self.squeeze, padding="same", data_format="channels_last")
+        hidden = ops.leaky_relu(hidden, LEAKY_SLOPE)
+        weights = ops.conv(hidden, self.expand, padding="same", data_format="channels_last")
+        return inputs * ops.expand_dims(ops.sigmoid(weights), 1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"width": self.width, "hidden": self.hidden, "l2": self.l2}
+        return {**super().get_config(), **own}

@@ -1,0 +1,172 @@
+"""Settings to embedder and classifier: where stages, attention, summary and head meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kinet import attention as attention_modules
+from kinet import blocks
+from kinet.attention import Site
+from kinet.blocks import Stage
+from kinet.config import (
+    LEAKY_SLOPE,
+    PITCH_CLASSES,
+    SUMMARY_DILATION,
+    SUMMARY_KERNEL,
+    SUMMARY_POOL,
+    SUMMARY_REPEATS,
+    SUMMARY_STRIDE,
+    ModelConfig,
+)
+from kinet.layers import PitchRows, PitchWrap
+
+EMBEDDING = "embedding"
+FEATURES = "features"
+LOGITS = "logits"
+LAYOUT = "channels_last"
+
+
+def build_embedder(config: ModelConfig) -> keras.Model:
+    """Build the network that embeds tracks.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The member of the family.
+
+    Returns
+    -------
+    keras.Model
+        From HPCP ``(B, T, 12)`` to unit rows ``(B, embedding_size)``, float32. T is
+        ``config.frames`` if an attention module ties the model to it, otherwise anything from
+        ``config.minimum_frames``.
+
+    Raises
+    ------
+    PluginError
+        If the block or an attention module is unknown or broken.
+
+    Examples
+    --------
+    >>> from kinet.config import ModelConfig
+    >>> config = ModelConfig(block="simple", stages=1, attention=(), channels=4, embedding_size=8)
+    >>> build_embedder(config).output_shape
+    (None, 8)
+    """
+    inputs = keras.Input((fixed_frames(config), PITCH_CLASSES), name="hpcp")
+    features = _features(inputs, config)
+    return keras.Model(inputs, _embedding(features), name="embedder")
+
+
+def build_classifier(config: ModelConfig, songs: int, dropout: float = 0.5) -> keras.Model:
+    """Build the network that is trained to tell `songs` songs apart.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The member of the family.
+    songs : int
+        Number of songs, the columns of the output.
+    dropout : float
+        Between features and classifier.
+
+    Returns
+    -------
+    keras.Model
+        From HPCP ``(B, T, 12)`` to logits ``(B, songs)``, float32. `embedder_of` gives the
+        embedder that shares its weights.
+    """
+    inputs = keras.Input((fixed_frames(config), PITCH_CLASSES), name="hpcp")
+    x = keras.layers.Dropout(dropout, name="dropout")(_features(inputs, config))
+    dense = keras.layers.Dense(
+        songs, use_bias=False, kernel_regularizer=_penalty(config), name=LOGITS, dtype="float32"
+    )
+    return keras.Model(inputs, dense(x), name="classifier")
+
+
+def embedder_of(model: keras.Model) -> keras.Model:
+    """The embedder within a classifier; weights are shared. An embedder is returned as it is."""
+    if any(layer.name == EMBEDDING for layer in model.layers):
+        return model
+    return keras.Model(model.input, _embedding(model.get_layer(FEATURES).output), name="embedder")
+
+
+def fixed_frames(config: ModelConfig) -> int | None:
+    """T of a model whose attention is tied to it, None where any T will do."""
+    tied = any(attention_modules.registry.get(name).fixed_length for name in config.attention)
+    return config.frames if tied else None
+
+
+def _features(inputs: Any, config: ModelConfig) -> Any:
+    """From HPCP to the ``(B, embedding_size)`` activations below embedding and classifier."""
+    convolve = _ConvBlock(config)
+    block = blocks.registry.get(config.block)
+    x = PitchRows(config.rows, config.minimum_frames, name="pitch_rows")(inputs)
+    for index in range(config.stages):
+        stage = Stage(
+            index=index,
+            count=config.stages,
+            kernel=config.stage_kernel(index),
+            channels=config.channels,
+            squeezed_channels=config.squeezed_channels,
+            conv_block=convolve,
+        )
+        x = block.build(x, stage)
+    x = keras.layers.MaxPooling2D((PITCH_CLASSES, 1), data_format=LAYOUT, name="key_pool")(x)
+    for index in range(SUMMARY_REPEATS):
+        kernel, dilation = (1, SUMMARY_KERNEL), (1, SUMMARY_DILATION)
+        x = convolve(x, f"summary{index}", config.channels, kernel, dilation, True)
+        x = keras.layers.MaxPooling2D(
+            (1, SUMMARY_POOL), (1, SUMMARY_STRIDE), data_format=LAYOUT, name=f"summary{index}_pool"
+        )(x)
+    x = keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")(x)
+    x = keras.layers.Dense(
+        config.embedding_size, use_bias=False, kernel_regularizer=_penalty(config), name="head"
+    )(x)
+    x = keras.layers.BatchNormalization(name="head_bn")(x)
+    return keras.layers.LeakyReLU(LEAKY_SLOPE, name=FEATURES)(x)
+
+
+def _embedding(features: Any) -> Any:
+    return keras.layers.UnitNormalization(axis=-1, dtype="float32", name=EMBEDDING)(features)
+
+
+def _penalty(config: ModelConfig) -> Any:
+    return keras.regularizers.L2(config.l2)
+
+
+class _ConvBlock:
+    """Conv2D -> BatchNormalization -> attention -> LeakyReLU, circular where the axis is."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+
+    def __call__(
+        self,
+        x: Any,
+        name: str,
+        filters: int,
+        kernel: tuple[int, int],
+        dilation: tuple[int, int],
+        attend: bool,
+    ) -> Any:
+        config = self.config
+        overlap = (kernel[0] - 1) * dilation[0]
+        if config.pitch_axis == "circular" and overlap:
+            x = PitchWrap(overlap, name=f"{name}_wrap")(x)
+        x = keras.layers.Conv2D(
+            filters,
+            kernel,
+            dilation_rate=dilation,
+            use_bias=False,
+            kernel_regularizer=_penalty(config),
+            data_format=LAYOUT,
+            name=f"{name}_conv",
+        )(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+        for module in config.attention if attend else ():
+            site = Site(f"{name}_{module}", config.attention_ratio, config.l2)
+            x = attention_modules.registry.get(module).build(x, site)
+        return keras.layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_act")(x)
