@@ -1,0 +1,91 @@
+"""Write files so that a reader sees the old content or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Create or replace a file in one step.
+
+    The content goes to a temporary file in the same folder, is flushed to the disk, and takes the
+    name `path` only when it is complete. The temporary file is removed on any failure, Ctrl-C
+    included.
+
+    Parameters
+    ----------
+    path : path
+        The file to create or replace; its folder must exist.
+    write : callable
+        Called once with the open binary file; what it returns is ignored.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; `filename` names `path` where the system named no file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = pathlib.Path(folder, "list")
+    ...     write_atomically(target, lambda file: file.write(b"s1\\tv1\\n"))
+    ...     target.read_bytes()
+    b's1\\tv1\\n'
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        # Not tempfile: its files are private (mode 0600) and would stay so under their new name.
+        with open(temporary, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Create or replace a UTF-8 text file in one step; line ends are written as they are.
+
+    Parameters
+    ----------
+    path : path
+        The file to create or replace; its folder must exist.
+    text : str
+        The whole content.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text_atomically(pathlib.Path(folder, "list"), "s1\\tv1\\n")
+    ...     pathlib.Path(folder, "list").read_text()
+    's1\\tv1\\n'
+    """
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,89 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+import pytest
+
+from kinet.files import write_atomically, write_text_atomically
+
+
+def test_creates_a_file(tmp_path):
+    write_atomically(tmp_path / "a", lambda file: file.write(b"new"))
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_replaces_a_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"a long old content")
+    write_atomically(str(tmp_path / "a"), lambda file: file.write(b"new"))
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_text_is_utf8_with_unix_line_ends(tmp_path):
+    write_text_atomically(tmp_path / "a", "Motörhead\nb\n")
+    assert (tmp_path / "a").read_bytes() == "Motörhead\nb\n".encode()
+
+
+def test_accepts_the_longest_name(tmp_path):
+    name = "x" * 255
+    write_text_atomically(tmp_path / name, "content")
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_the_mode_follows_the_umask(tmp_path):
+    old = os.umask(0o022)
+    try:
+        write_text_atomically(tmp_path / "a", "content")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("error", [ValueError("half way"), KeyboardInterrupt()])
+def test_a_failure_half_way_leaves_the_old_file(tmp_path, error):
+    (tmp_path / "a").write_bytes(b"old")
+
+    def write(file):
+        file.write(b"half of the new")
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(tmp_path / "a", write)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path):
+    def write(file):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomically(tmp_path / "a", write)
+    assert caught.value.filename == str(tmp_path / "a")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_name_of_another_file_that_failed_is_kept(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "a", lambda _: (tmp_path / "source").read_bytes())
+    assert caught.value.filename == str(tmp_path / "source")
+
+
+def test_a_missing_folder_is_told_with_the_target(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text_atomically(tmp_path / "none" / "a", "content")
+    assert caught.value.filename == str(tmp_path / "none" / "a")
+
+
+def test_a_target_that_is_a_folder_is_told_with_the_target(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="a") as caught:
+        write_text_atomically(tmp_path / "a", "content")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert os.listdir(tmp_path) == ["a"]
