@@ -156,7 +156,9 @@ class ModelConfig(_Settings):
             self.stages,
             f"the divisors of {PITCH_CLASSES}: {divisors}",
         )
-        _require(self.pitch_axis in PITCH_AXES, "pitch axis", self.pitch_axis, ", ".join(PITCH_AXES))
+        _require(
+            self.pitch_axis in PITCH_AXES, "pitch axis", self.pitch_axis, ", ".join(PITCH_AXES)
+        )
         counts = ("channels", "bottleneck_ratio", "attention_ratio", "embedding_size", "frames")
         for name in (*counts, "time_field"):
             _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer from 1")

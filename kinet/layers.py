@@ -22,12 +22,15 @@ class PitchRows(keras.layers.Layer):
         12, or 23 for the unrolled pitch axis.
     minimum_frames : int
         The least T; a shorter input raises ``ValueError`` where T is known.
+    frames : int
+        The T that the model was trained for, and that evaluation cuts tracks to.
     """
 
-    def __init__(self, rows: int, minimum_frames: int, **kwargs: Any) -> None:
+    def __init__(self, rows: int, minimum_frames: int, frames: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rows = rows
         self.minimum_frames = minimum_frames
+        self.frames = frames
 
     def call(self, inputs: Any) -> Any:
         frames = inputs.shape[1]
@@ -43,7 +46,11 @@ class PitchRows(keras.layers.Layer):
         return input_shape[0], self.rows, input_shape[1], 1
 
     def get_config(self) -> dict[str, Any]:
-        own = {"rows": self.rows, "minimum_frames": self.minimum_frames}
+        own = {
+            "rows": self.rows,
+            "minimum_frames": self.minimum_frames,
+            "frames": self.frames,
+        }
         return {**super().get_config(), **own}
 
 
@@ -101,9 +108,7 @@ class AxisAttention(keras.layers.Layer):
             )
         hidden = max(1, length // self.ratio)
         penalty = keras.regularizers.L2(self.l2)
-        self.squeeze = self.add_weight(
-            shape=(length, hidden), name="squeeze", regularizer=penalty
-        )
+        self.squeeze = self.add_weight(shape=(length, hidden), name="squeeze", regularizer=penalty)
         self.expand = self.add_weight(shape=(hidden, length), name="expand", regularizer=penalty)
 
     def call(self, inputs: Any) -> Any:
@@ -158,9 +163,7 @@ class LocalTimeAttention(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        squeezed = ops.stack(
-            [ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3))], axis=-1
-        )
+        squeezed = ops.stack([ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3))], axis=-1)
         hidden = ops.conv(squeezed, self.squeeze, padding="same", data_format="channels_last")
         hidden = ops.leaky_relu(hidden, LEAKY_SLOPE)
         weights = ops.conv(hidden, self.expand, padding="same", data_format="channels_last")

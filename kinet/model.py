@@ -103,7 +103,7 @@ def _features(inputs: Any, config: ModelConfig) -> Any:
     """From HPCP to the ``(B, embedding_size)`` activations below embedding and classifier."""
     convolve = _ConvBlock(config)
     block = blocks.registry.get(config.block)
-    x = PitchRows(config.rows, config.minimum_frames, name="pitch_rows")(inputs)
+    x = PitchRows(config.rows, config.minimum_frames, config.frames, name="pitch_rows")(inputs)
     for index in range(config.stages):
         stage = Stage(
             index=index,

@@ -20,7 +20,9 @@ _PARTS = {
     "KI_Bottleneck": ("squeeze", "kernel", "expand"),
     "KI_Wider_Bottleneck": ("kernel", "squeeze"),
 }
-_CONV_BLOCK = re.compile(r"(?:(KI_(?:Wider_)?(?:Bottleneck)?)(\d+)(?:_(\d+))?|Temporal_(\d+))_(\w+)")
+_CONV_BLOCK = re.compile(
+    r"(?:(KI_(?:Wider_)?(?:Bottleneck)?)(\d+)(?:_(\d+))?|Temporal_(\d+))_(\w+)"
+)
 _LAYER_SUFFIX = {
     "Conv": ("conv", ("kernel",)),
     "BN": ("bn", ("gamma", "beta", "moving_mean", "moving_variance")),

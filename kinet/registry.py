@@ -97,9 +97,7 @@ class Registry(Generic[T]):
                 description = getattr(self._load(entry), "description", "")
             except PluginError as error:
                 problem = str(error)
-            rows.append(
-                Listing(entry.name, self.kind, distribution, version, description, problem)
-            )
+            rows.append(Listing(entry.name, self.kind, distribution, version, description, problem))
         return rows
 
     def _entry(self, name: str) -> importlib.metadata.EntryPoint:
@@ -108,16 +106,14 @@ class Registry(Generic[T]):
             raise PluginError(unknown_name(self.kind, name, self.names()))
         if len(found) > 1:
             claims = " and ".join(" ".join(_source(entry)) for entry in found)
-            raise PluginError(
-                f"{self.kind} {name!r} is claimed by {claims}; uninstall one of them"
-            )
+            raise PluginError(f"{self.kind} {name!r} is claimed by {claims}; uninstall one of them")
         return found[0]
 
     def _load(self, entry: importlib.metadata.EntryPoint) -> T:
         where = f"{self.kind} {entry.name!r} of {' '.join(_source(entry))}"
         try:
             plugin = entry.load()
-        except Exception as error:  # noqa: BLE001 - anything can go wrong in foreign code
+        except Exception as error:
             cause = str(error).splitlines()[0] if str(error) else "no message"
             raise PluginError(
                 f"{where} cannot be loaded: {type(error).__name__}: {cause}"

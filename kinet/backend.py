@@ -1,0 +1,179 @@
+"""Which backend runs the model, and on which devices: the one place that names an engine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kinet.errors import BackendError, unknown_name
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def installed() -> list[str]:
+    """The backends that can be imported here, in order of preference."""
+    return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+
+
+def choose(name: str | None = None) -> str:
+    """Settle the Keras backend before Keras is imported.
+
+    Parameters
+    ----------
+    name : {"tensorflow", "jax", "torch"}, optional
+        By default ``$KERAS_BACKEND``, then the one in ``~/.keras/keras.json`` if it is installed,
+        then the first one that is.
+
+    Returns
+    -------
+    str
+        The backend's name, also in ``$KERAS_BACKEND``.
+
+    Raises
+    ------
+    BackendError
+        If it is unknown or not installed, or Keras already runs on another one.
+    """
+    if "keras" in sys.modules:
+        current: str = sys.modules["keras"].config.backend()
+        if name not in (None, current):
+            raise BackendError(
+                f"backend {name!r} was asked for, but Keras already runs on {current!r}; "
+                "choose it in a new process"
+            )
+        return current
+    name = name or os.environ.get("KERAS_BACKEND") or _preferred()
+    if name not in BACKENDS:
+        raise BackendError(unknown_name("backend", name, BACKENDS))
+    if name not in installed():
+        raise BackendError(
+            f"backend {name!r} is not installed; installed: {', '.join(installed()) or 'none'}; "
+            f'install it with: pip install "mulkinet[{name}]"'
+        )
+    os.environ["KERAS_BACKEND"] = name
+    return name
+
+
+def _preferred() -> str:
+    there = installed()
+    if not there:
+        raise BackendError(
+            "no backend is installed; install one of them with: pip install "
+            + " or ".join(f'"mulkinet[{name}]"' for name in BACKENDS)
+        )
+    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    with contextlib.suppress(OSError, ValueError):
+        wanted = json.loads(settings.read_text()).get("backend")
+        if wanted in there:
+            return str(wanted)
+    return there[0]
+
+
+def select_gpus(gpu: str | None) -> list[int] | None:
+    """Make only the GPUs in `gpu` visible; call it before the backend is imported.
+
+    Parameters
+    ----------
+    gpu : str or None
+        ``"none"`` for the CPU, ``"0"`` for one GPU, ``"0,1"`` for several, None for whatever the
+        backend finds.
+
+    Returns
+    -------
+    list of int or None
+        The numbers asked for, empty for the CPU; None if nothing was asked for.
+
+    Raises
+    ------
+    BackendError
+        If `gpu` is none of these.
+    """
+    if gpu is None:
+        return None
+    if gpu.strip().lower() in ("none", "cpu", "-1"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        return []
+    if not re.fullmatch(r"\d+(,\d+)*", gpu.strip()):
+        raise BackendError(f"--gpu is {gpu!r}; allowed: none, a number such as 0, or a list as 0,1")
+    numbers = [int(number) for number in gpu.split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise BackendError(f"--gpu is {gpu!r}; allowed: every number once")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, numbers))
+    return numbers
+
+
+def check_gpus(numbers: list[int] | None) -> None:
+    """Raise `BackendError` if the running backend does not see the GPUs that were selected."""
+    if not numbers:
+        return
+    import keras
+
+    seen = len(keras.distribution.list_devices("gpu"))
+    if seen < len(numbers):
+        raise BackendError(
+            f"--gpu {','.join(map(str, numbers))}: the backend {keras.config.backend()!r} sees "
+            f"{seen} of {len(numbers)}; use --gpu none, or install the backend's GPU build"
+        )
+
+
+@contextlib.contextmanager
+def data_parallel(devices: int) -> Iterator[None]:
+    """Build and train the model inside this to spread each batch over `devices` devices.
+
+    TensorFlow uses ``MirroredStrategy``, JAX ``keras.distribution.DataParallel``.
+
+    Raises
+    ------
+    BackendError
+        If the backend has no engine that Keras's ``fit`` can drive.
+    """
+    import keras
+
+    if devices < 2:
+        yield
+        return
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        names = [d.name for d in tf.config.list_logical_devices(kind)][:devices]
+        with tf.distribute.MirroredStrategy(names).scope():
+            yield
+    elif backend == "jax":
+        before = keras.distribution.distribution()
+        parallel = keras.distribution.DataParallel(
+            devices=keras.distribution.list_devices()[:devices], auto_shard_dataset=False
+        )
+        keras.distribution.set_distribution(parallel)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(before)
+    else:
+        raise BackendError(
+            f"several GPUs were asked for, but Keras's fit on {backend!r} uses one; "
+            "use --gpu with one number, or --backend jax or tensorflow"
+        )
+
+
+def seed_everything(seed: int) -> Any:
+    """Seed Python, NumPy and the backend."""
+    import keras
+
+    return keras.utils.set_random_seed(seed)
+
+
+def jit_compile() -> bool:
+    """Whether Keras should compile whole steps: JAX lives by it; elsewhere it made short runs slow."""
+    import keras
+
+    return bool(keras.config.backend() == "jax")

@@ -1,0 +1,60 @@
+"""The loss registry, and what batches each loss needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kinet.errors import SettingsError, unknown_name
+from kinet.registry import Registry
+
+OUTPUTS = ("logits", "embedding")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss plug-in, the object that an entry point of ``kinet.losses`` names.
+
+    Attributes
+    ----------
+    name : str
+        The name of the entry point.
+    description : str
+        One line for ``kinet plugins``.
+    build : callable
+        ``build(**options) -> keras.losses.Loss`` of ``(labels (B,), outputs (B, D))``, where
+        labels are integers from 0. Import Keras inside it.
+    output : {"logits", "embedding"}
+        Whether it wants a classifier's logits ``(B, songs)`` or the unit rows ``(B, D)``.
+    versions_per_song : int or None
+        K of batches of P songs x K versions; None for batches of tracks in random order.
+    defaults : mapping of str to float
+        The options that `build` takes.
+    """
+
+    name: str
+    description: str
+    build: Callable[..., Any]
+    output: str = "logits"
+    versions_per_song: int | None = None
+    defaults: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def with_options(self, options: Mapping[str, float]) -> Any:
+        """The Keras loss with `options` in place of its defaults.
+
+        Raises
+        ------
+        SettingsError
+            If the loss has no option of that name.
+        """
+        for name in options:
+            if name not in self.defaults:
+                raise SettingsError(
+                    unknown_name(f"option of loss {self.name!r}:", name, self.defaults)
+                )
+        return self.build(**{**self.defaults, **options})
+
+
+registry: Registry[Loss] = Registry("kinet.losses", "loss", Loss)

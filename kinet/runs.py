@@ -1,0 +1,117 @@
+"""A training run on disk: ``models/<tag>/`` with checkpoints and settings, ``log/<tag>/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kinet.config import ModelConfig, TrainConfig
+from kinet.errors import CheckpointError, DataError
+from kinet.files import write_text_atomically
+
+MODELS = Path("models")
+LOGS = Path("log")
+
+
+@dataclass(frozen=True)
+class RunFolders:
+    """Where a run is kept.
+
+    Attributes
+    ----------
+    models, logs : pathlib.Path
+        ``models/<tag>`` and ``log/<tag>``.
+    """
+
+    models: Path
+    logs: Path
+
+    @classmethod
+    def of(cls, tag: str, root: Path = Path()) -> RunFolders:
+        """The folders of the run `tag` below `root`.
+
+        Raises
+        ------
+        DataError
+            If the tag would lead out of the folders.
+        """
+        if not tag or tag != Path(tag).name or tag in (".", ".."):
+            raise DataError(f"tag is {tag!r}; allowed: a name without '/'")
+        return cls(root / MODELS / tag, root / LOGS / tag)
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint after the last finished epoch, to resume from."""
+        return self.models / "last.keras"
+
+    @property
+    def best(self) -> Path:
+        """The model with the best validation MAP so far."""
+        return self.models / "best.keras"
+
+    @property
+    def settings(self) -> Path:
+        """The settings with which the run was started."""
+        return self.models / "settings.json"
+
+    def make(self) -> None:
+        """Make both folders."""
+        self.models.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+
+    def write_settings(self, values: Mapping[str, Any]) -> None:
+        """Write the run's settings, folders made as needed."""
+        self.make()
+        write_text_atomically(self.settings, json.dumps(values, indent=2) + "\n")
+
+    def read_settings(self) -> dict[str, Any]:
+        """The settings with which the run was started.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such run, or its settings cannot be read.
+        """
+        try:
+            values = json.loads(self.settings.read_text())
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"there is no run to resume: no {self.settings}; start one without --resume"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.settings} cannot be read ({error})") from error
+        if not isinstance(values, dict):
+            raise CheckpointError(f"{self.settings} holds no settings; expected a JSON object")
+        return values
+
+
+def default_tag(model: ModelConfig, training: TrainConfig) -> str:
+    """A tag made from the settings.
+
+    Examples
+    --------
+    >>> default_tag(ModelConfig(block="wider", stages=12), TrainConfig())
+    'wider_S12_channel-temporal_unrolled_softmax'
+    """
+    attention = "-".join(model.attention) or "no-attention"
+    return f"{model.block}_S{model.stages}_{attention}_{model.pitch_axis}_{training.loss}"
+
+
+def newest_best(root: Path = Path()) -> Path:
+    """The best model of the run that was written to last.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no run.
+    """
+    found = [(path.stat().st_mtime, path) for path in (root / MODELS).glob("*/best.keras")]
+    if not found:
+        raise CheckpointError(
+            f"no {MODELS}/<tag>/best.keras here; name a model with --model-file, "
+            "or train one with kinet train"
+        )
+    return max(found)[1]

@@ -1,0 +1,334 @@
+"""Fit, validate every epoch, keep the best, resume."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from kinet import losses
+from kinet.backend import data_parallel, jit_compile, seed_everything
+from kinet.batches import TrainingBatches
+from kinet.checkpoint import Metadata, load_model, plugins_of, read_state, save
+from kinet.config import FeatureConfig, ModelConfig, TrainConfig
+from kinet.embed import embed_tracks
+from kinet.errors import CheckpointError, DataError
+from kinet.evaluation import evaluate
+from kinet.files import write_text_atomically
+from kinet.losses import Loss
+from kinet.model import build_classifier, build_embedder, embedder_of
+from kinet.runs import RunFolders
+from kinet.tracks import Track
+
+Record = dict[str, Any]
+MEASURES = ("map", "p10", "mr1", "hit1")
+
+
+class Listener(Protocol):
+    """What `train` tells while it works."""
+
+    def on_batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+        """Called after every batch; epochs count from 1."""
+
+    def on_epoch(self, record: Record, is_best: bool) -> None:
+        """Called after every epoch, when its checkpoints are on the disk."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on what, and where it is kept.
+
+    Attributes
+    ----------
+    model, training, features : ModelConfig, TrainConfig, FeatureConfig
+        All settings.
+    tracks, validation : sequence of Track
+        The training list and the validation list.
+    folders : RunFolders
+        Where checkpoints and logs go.
+    devices : int
+        Over how many devices each batch is spread.
+    workers : int
+        Threads that prepare batches.
+    """
+
+    model: ModelConfig
+    training: TrainConfig
+    tracks: Sequence[Track]
+    validation: Sequence[Track]
+    folders: RunFolders
+    features: FeatureConfig = FeatureConfig()
+    devices: int = 1
+    workers: int = 1
+
+
+def train(
+    task: Task,
+    listener: Listener,
+    *,
+    resume: bool = False,
+    start_from: Any = None,
+) -> list[Record]:
+    """Train until the last epoch, or until patience ends.
+
+    After every epoch the network is written to ``last.keras``, together with all that resuming
+    needs, and to ``best.keras`` if its validation MAP is the best so far. Crops, order and dropout
+    depend on seed and epoch alone, so a run that was killed and resumed ends as one that was not.
+
+    Parameters
+    ----------
+    task : Task
+        Settings, lists and folders.
+    listener : Listener
+        Hears of batches and epochs.
+    resume : bool
+        Go on after the last finished epoch of ``last.keras``.
+    start_from : keras.Model, optional
+        Begin with the weights of this embedder or classifier.
+
+    Returns
+    -------
+    list of dict
+        One record per epoch: ``epoch`` (from 1), ``learning_rate``, ``loss``, ``seconds`` and the
+        validation's ``map``, ``p10``, ``mr1``, ``hit1``.
+
+    Raises
+    ------
+    DataError, SettingsError, PluginError, BackendError, CheckpointError
+        If lists, settings, plug-ins, devices or the checkpoint cannot be used.
+    """
+    _check_validation(task.validation)
+    loss = losses.registry.get(task.training.loss)
+    size = task.training.versions_per_song or loss.versions_per_song
+    batches = TrainingBatches(
+        task.tracks, task.model.frames, task.training.batch_size, size, task.training.seed
+    )
+    seed_everything(task.training.seed)
+    keras.config.set_dtype_policy(task.training.precision)
+    task.folders.make()
+    with data_parallel(task.devices):
+        model = _build(task, loss, len(batches.songs))
+        if start_from is not None:
+            copy_weights(start_from, model)
+        history = _restore(task.folders.last, model) if resume else []
+        return _run_epochs(task, model, batches, history, listener)
+
+
+def _build(task: Task, loss: Loss, songs: int) -> keras.Model:
+    if loss.output == "logits":
+        model = build_classifier(task.model, songs, task.training.dropout)
+    else:
+        model = build_embedder(task.model)
+    model.compile(
+        optimizer=keras.optimizers.Adam(task.training.learning_rate),
+        loss=loss.with_options(task.training.loss_options),
+        jit_compile=jit_compile(),
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _run_epochs(
+    task: Task,
+    model: keras.Model,
+    batches: TrainingBatches,
+    history: list[Record],
+    listener: Listener,
+) -> list[Record]:
+    embedder = embedder_of(model)
+    embedder.jit_compile = jit_compile()
+    labels = [track.song_id for track in task.validation]
+    plugins = plugins_of(task.model, task.training.loss)
+    while not is_finished(history, task.training):
+        epoch = len(history)
+        started = time.monotonic()
+        rate = _learning_rate(epoch, task.training)
+        model.optimizer.learning_rate = rate
+        _seed_dropout(model, task.training.seed, epoch)
+        loss = _fit_epoch(model, batches, epoch, task.workers, listener)
+        vectors = embed_tracks(embedder, task.validation, task.model.frames)
+        metrics = evaluate(vectors, labels)
+        record: Record = {"epoch": epoch + 1, "learning_rate": rate, "loss": loss}
+        record |= {name: float(getattr(metrics, name)) for name in MEASURES}
+        record["seconds"] = time.monotonic() - started
+        is_best = record["map"] > max((r["map"] for r in history), default=-1.0)
+        history = [*history, record]
+        metadata = Metadata(
+            model=task.model,
+            features=task.features,
+            training=task.training,
+            songs=batches.songs if model is not embedder else (),
+            plugins=plugins,
+            history=tuple(history),
+        )
+        # The best first: killed in between, the epoch is repeated and gives the same file.
+        if is_best:
+            save(task.folders.best, model, metadata)
+        save(task.folders.last, model, metadata, _state(model))
+        _log(task.folders, history)
+        listener.on_epoch(record, is_best)
+    return history
+
+
+class _Epoch(keras.utils.PyDataset):
+    """The batches of one epoch, for Keras."""
+
+    def __init__(self, batches: TrainingBatches, epoch: int, workers: int) -> None:
+        super().__init__(workers=workers, max_queue_size=max(2, 2 * workers))
+        self._batches = batches
+        self._epoch = epoch
+        self._order = batches.order(epoch)
+        self.error: DataError | None = None
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return self._batches.load(self._epoch, index, self._order[index])
+        except DataError as error:
+            self.error = error
+            raise
+
+
+class _Report(keras.callbacks.Callback):
+    def __init__(self, listener: Listener, epoch: int, total: int) -> None:
+        super().__init__()
+        self._listener, self._epoch, self._total = listener, epoch, total
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = float((logs or {}).get("loss", math.nan))
+        self._listener.on_batch(self._epoch + 1, batch + 1, self._total, loss)
+
+
+def _fit_epoch(
+    model: keras.Model, batches: TrainingBatches, epoch: int, workers: int, listener: Listener
+) -> float:
+    data = _Epoch(batches, epoch, workers)
+    report = _Report(listener, epoch, len(data))
+    try:
+        fitted = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[report])
+    finally:
+        # A backend wraps an error of its input in one of its own; ours says what to do.
+        if data.error is not None:
+            raise data.error
+    loss = float(fitted.history["loss"][0])
+    if not math.isfinite(loss):
+        raise DataError(
+            f"the loss of epoch {epoch + 1} is {loss}; allowed: a finite number; "
+            "lower the learning rate, or use --precision float32"
+        )
+    return loss
+
+
+def _learning_rate(epoch: int, training: TrainConfig) -> float:
+    """The reference's cosine schedule; `epoch` counts from 0."""
+    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / training.epochs))
+
+
+def is_finished(history: Sequence[Record], training: TrainConfig) -> bool:
+    """Whether all epochs are done, or patience has ended.
+
+    Examples
+    --------
+    >>> is_finished([{"map": 0.5}, {"map": 0.4}], TrainConfig(epochs=9, patience=1))
+    True
+    """
+    if len(history) >= training.epochs:
+        return True
+    if training.patience is None or not history:
+        return False
+    scores = [record["map"] for record in history]
+    return len(scores) - 1 - int(np.argmax(scores)) >= training.patience
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Make dropout a function of seed and epoch, so that no generator has to be saved."""
+    for number, layer in enumerate(model.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            words = np.random.SeedSequence([seed, epoch, number]).generate_state(2)
+            generator.state.assign(words.astype(generator.state.dtype))
+
+
+def _state(model: keras.Model) -> dict[str, np.ndarray]:
+    """The optimizer's variables, by position: their names differ between runs."""
+    return {
+        f"optimizer_{index}": keras.ops.convert_to_numpy(variable.value)
+        for index, variable in enumerate(model.optimizer.variables)
+    }
+
+
+def _restore(path: Path, model: keras.Model) -> list[Record]:
+    saved, metadata = load_model(path)
+    state = read_state(path)
+    copy_weights(saved, model)
+    variables = model.optimizer.variables
+    shapes = [tuple(variable.shape) for variable in variables]
+    found = [state[f"optimizer_{i}"].shape for i in range(len(state))]
+    if shapes != found:
+        raise CheckpointError(
+            f"{path} holds an optimizer of {len(found)} arrays that do not fit this model's "
+            f"{len(shapes)}; resume with the settings that the run began with"
+        )
+    for index, variable in enumerate(variables):
+        variable.assign(state[f"optimizer_{index}"])
+    return [dict(record) for record in metadata.history]
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Give `target` the weights of `source`'s layers of the same names.
+
+    Raises
+    ------
+    CheckpointError
+        If a layer of `target` below the classifier is missing in `source`, or a shape differs.
+    """
+    there = {layer.name: layer.get_weights() for layer in source.layers}
+    for layer in target.layers:
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        if not wanted:
+            continue
+        weights = there.get(layer.name, [])
+        shapes = [weight.shape for weight in weights]
+        if shapes != wanted:
+            raise CheckpointError(
+                f"the checkpoint does not fit: layer {layer.name!r} has shapes {shapes or 'none'} "
+                f"there; this model has {wanted}"
+            )
+        layer.set_weights(weights)
+
+
+def _check_validation(validation: Sequence[Track]) -> None:
+    songs = [track.song_id for track in validation]
+    if len(set(songs)) == len(songs):
+        raise DataError(
+            f"the validation list has {len(songs)} tracks and no song of two versions; "
+            "at least one song must have two"
+        )
+
+
+def _log(folders: RunFolders, history: Sequence[Record]) -> None:
+    """Write ``history.csv`` anew and add the last epoch to the TensorBoard events."""
+    from tensorboardX import SummaryWriter
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text_atomically(folders.logs / "history.csv", text.getvalue())
+    epoch = history[-1]["epoch"]
+    # An epoch that is repeated after a kill hides what it wrote before.
+    with SummaryWriter(str(folders.logs), purge_step=epoch) as events:
+        for name, value in history[-1].items():
+            if name != "epoch":
+                prefix = "validation/" if name in MEASURES else "train/"
+                events.add_scalar(prefix + name, value, epoch)
