@@ -1,0 +1,53 @@
+"""`kinet split`: lists for training, validation and test that share no song."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kinet.commands import output
+from kinet.errors import DataError
+from kinet.files import write_text_atomically
+from kinet.splits import split_by_song
+from kinet.tracks import Track, read_list
+
+
+@click.command("split")
+@click.argument("list_file", metavar="LIST", type=click.Path())
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    required=True,
+    help="Folder for the lists; made if it is not there.",
+)
+@click.option(
+    "--val", type=float, default=0.1, show_default=True, help="Share of songs for validation."
+)
+@click.option("--test", type=float, default=0.2, show_default=True, help="Share of songs for test.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same split.")
+@click.option("--force", is_flag=True, help="Replace lists that exist.")
+def command(list_file: str, out: str, val: float, test: float, seed: int, force: bool) -> None:
+    """Split LIST into LIST-TRAIN, LIST-VAL and LIST-TEST that share no song.
+
+    Shares count songs, not tracks. A part with the share 0 is not written.
+    """
+    split = split_by_song(read_list(list_file, ""), val, test, seed)
+    parts = {"TRAIN": split.training, "VAL": split.validation, "TEST": split.test}
+    name = Path(list_file).name
+    targets = {Path(out, f"{name}-{part}"): tracks for part, tracks in parts.items() if tracks}
+    existing = [str(path) for path in targets if path.exists()]
+    if existing and not force:
+        raise DataError(f"{', '.join(existing)}: already there; --force replaces")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    for path, tracks in targets.items():
+        write_text_atomically(path, _lines(tracks))
+    rows = [
+        (str(p), len({t.song_id for t in tracks}), len(tracks)) for p, tracks in targets.items()
+    ]
+    output.show_table(("list", "songs", "tracks"), rows)
+
+
+def _lines(tracks: list[Track]) -> str:
+    return "".join(f"{track.song_id}\t{track.version_id}\n" for track in tracks)
