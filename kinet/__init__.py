@@ -126,7 +126,7 @@ def embed(
     >>> kinet.embed(model, [np.ones((300, 12)), np.ones((500, 12))]).shape
     (2, 16)
     """
-    from kinet.embed import embed_arrays
+    from kinet.embeddings import embed_arrays
 
     return embed_arrays(model, hpcp, frames, batch_size)
 

@@ -173,7 +173,7 @@ def seed_everything(seed: int) -> Any:
 
 
 def jit_compile() -> bool:
-    """Whether Keras should compile whole steps: JAX lives by it; elsewhere it made short runs slow."""
+    """Whether Keras should compile whole steps: JAX must, elsewhere compiling costs short runs."""
     import keras
 
     return bool(keras.config.backend() == "jax")

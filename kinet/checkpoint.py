@@ -69,7 +69,7 @@ class Metadata:
     """
 
     model: ModelConfig
-    features: FeatureConfig = FeatureConfig()
+    features: FeatureConfig = dataclasses.field(default_factory=FeatureConfig)
     training: TrainConfig | None = None
     songs: tuple[str, ...] = ()
     plugins: tuple[PluginUse, ...] = ()

@@ -58,42 +58,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code: 0, 1 (error), 2 (usage) or 130 (Ctrl-C)."""
-    arguments = list(arguments)
-    debug = "--debug" in arguments
-    if debug:  # accepted at any place, because it is added after a failed command
-        arguments = [argument for argument in arguments if argument != "--debug"]
-        os.environ["KINET_DEBUG"] = "1"
+    # --debug is accepted at any place, because it is added to a command that has failed.
+    rest = [argument for argument in arguments if argument != "--debug"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
     try:
-        outcome = cli.main(args=arguments, prog_name="kinet", standalone_mode=False)
+        outcome = cli.main(args=rest, prog_name="kinet", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
-    except click.UsageError as error:
-        if debug:
+    except (click.ClickException, click.Abort, KeyboardInterrupt, KinetError, OSError) as error:
+        if len(rest) < len(arguments):
             raise
+        message, code = _explain(error)
+        click.echo(" ".join(message.split()), err=True)
+        return code
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """One line and an exit code for an expected error."""
+    if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "kinet"
-        return _fail(f"{where}: {error.format_message()} See '{where} --help'.", 2)
-    except click.ClickException as error:
-        if debug:
-            raise
-        return _fail(f"kinet: {error.format_message()}", error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("kinet: interrupted", 130)
-    except KinetError as error:
-        if debug:
-            raise
-        return _fail(f"kinet: {error}", 1)
-    except OSError as error:
-        if debug:
-            raise
+        return f"{where}: {error.format_message()} See '{where} --help'.", 2
+    if isinstance(error, click.ClickException):
+        return f"kinet: {error.format_message()}", error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "kinet: interrupted", 130
+    if isinstance(error, OSError):
         name = f": {error.filename}" if error.filename else ""
-        return _fail(f"kinet: {error.strerror or error}{name}", 1)
-
-
-def _fail(message: str, code: int) -> int:
-    click.echo(" ".join(message.split()), err=True)
-    return code
+        return f"kinet: {error.strerror or error}{name}", 1
+    return f"kinet: {error}", 1
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class BackendError(KinetError):
 
 
 class ExportError(KinetError):
-    """A format that cannot be written here, or a written file that does not agree with its model."""
+    """A format that cannot be written here, or a file that does not agree with its model."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

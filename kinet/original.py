@@ -1,4 +1,4 @@
-"""Checkpoints of the original TensorFlow 1.10 code (HDF5): what model they hold, and its weights."""
+"""Checkpoints of the original TensorFlow 1.10 code (HDF5): which model, and its weights."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 import time
@@ -19,7 +20,7 @@ from kinet.backend import data_parallel, jit_compile, seed_everything
 from kinet.batches import TrainingBatches
 from kinet.checkpoint import Metadata, load_model, plugins_of, read_state, save
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
-from kinet.embed import embed_tracks
+from kinet.embeddings import embed_tracks
 from kinet.errors import CheckpointError, DataError
 from kinet.evaluation import evaluate
 from kinet.files import write_text_atomically
@@ -65,7 +66,7 @@ class Task:
     tracks: Sequence[Track]
     validation: Sequence[Track]
     folders: RunFolders
-    features: FeatureConfig = FeatureConfig()
+    features: FeatureConfig = dataclasses.field(default_factory=FeatureConfig)
     devices: int = 1
     workers: int = 1
 
