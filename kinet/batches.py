@@ -136,15 +136,14 @@ class TrainingBatches:
         size = self.versions_per_song or 0
         queues: list[list[np.ndarray]] = []
         for versions in self._members:
-            shuffled = rng.permutation(versions)
-            count = -(-len(shuffled) // size)
-            queues.append(list(np.resize(shuffled, (count, size))))
+            count = -(-len(versions) // size)
+            queues.append(list(np.resize(rng.permutation(versions), (count, size))))
         songs_per_batch = self.batch_size // size
         batches = []
         while any(queues):
             # Songs with the most groups left go first, so that no song is twice in a batch.
-            left = rng.permutation(len(queues))
-            left = sorted(left, key=lambda song: -len(queues[song]))[:songs_per_batch]
+            shuffled = rng.permutation(len(queues))
+            left = sorted(shuffled, key=lambda song: -len(queues[song]))[:songs_per_batch]
             groups = [
                 queues[song].pop()
                 if queues[song]

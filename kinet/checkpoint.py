@@ -25,11 +25,12 @@ from kinet import blocks, losses
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.errors import CheckpointError, PluginError, SettingsError
 from kinet.files import write_atomically
+from kinet.registry import Registry
 
 FORMAT = 1
 METADATA = "kinet.json"
 STATE = "state.npz"
-_REGISTRIES = {
+_REGISTRIES: dict[str, Registry[Any]] = {
     "block": blocks.registry,
     "attention": attention_modules.registry,
     "loss": losses.registry,

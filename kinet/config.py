@@ -189,7 +189,7 @@ class ModelConfig(_Settings):
         )
 
     def stage_kernel(self, index: int) -> tuple[int, int]:
-        """Kernel (rows, columns) of stage `index`: ``(12/S, 48/S)``, after stage 0 one more each."""
+        """Kernel (rows, columns) of a stage: ``(12/S, 48/S)``, after stage 0 one more of each."""
         later = int(index > 0)
         return PITCH_CLASSES // self.stages + later, self.time_field // self.stages + later
 
