@@ -121,6 +121,8 @@ def machine() -> dict[str, Any]:
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "system": platform.platform(),
+        # Other work on the machine at the start makes the seconds larger.
+        "load_average": round(os.getloadavg()[0], 2),
     }
 
 

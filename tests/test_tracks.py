@@ -75,6 +75,7 @@ def test_ids_stay_text(write_list):
         ("y" * 900 + "\n", r"LIST:1: line has 1 fields, 'y{60}\.\.\.'; need"),
         ("\n../s1 v1\n", r"LIST:2: ids '\.\./s1' and 'v1' do not name a file in the data folder"),
         ("s1 ../../v1\n", r"LIST:1: ids 's1' and '\.\./\.\./v1' do not name a file"),
+        ("./s1 v1\n", r"LIST:1: ids '\./s1' and 'v1' do not name a file"),
         ("/etc/s1 v1\n", r"LIST:1: ids '/etc/s1' and 'v1' do not name a file"),
         ("s1 a\\v1\n", r"LIST:1: ids 's1' and .* do not name a file"),
         ("", r"LIST: no tracks; need lines of"),
