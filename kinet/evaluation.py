@@ -140,6 +140,7 @@ def ranks_with_query_at_zero(row: Row, query: int, items: Indices) -> Indices:
 
 
 _RANKINGS = {"standard": ranks_without_query, "reference": ranks_with_query_at_zero}
+PROTOCOLS = tuple(_RANKINGS)
 
 
 def _ranks(row: Row, items: Indices) -> Indices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tokenize
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -316,3 +317,29 @@ def _check_header(
     if shape[0] < 1:
         message = f"is empty, {shape}; expected (T, {PITCH_CLASSES}), T from 1"
         raise FeatureError("shape", path, message)
+
+
+def present(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
+    """The tracks whose feature file is there and has a good header, and those without a file.
+
+    Raises
+    ------
+    FeatureError
+        If a file is there but cannot be used, as `load_hpcp`; values are not looked at.
+
+    Examples
+    --------
+    >>> present([Track("s1", "v1", Path("nowhere", "s1_v1.npy"))])[0]
+    []
+    """
+    there, missing = [], []
+    for track in tracks:
+        try:
+            load_hpcp(track.path)
+        except FeatureError as error:
+            if error.kind != "missing":
+                raise
+            missing.append(track)
+        else:
+            there.append(track)
+    return there, missing

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -57,3 +58,57 @@ def progress_bar(unit: str) -> Progress:
         console=Console(stderr=True),
         transient=False,
     )
+
+
+class TrainingProgress:
+    """Shows a bar per epoch and a line when it is done."""
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self._progress = progress
+        self._epochs = epochs
+        self._bar = progress.add_task("", total=None, rate="", note="", visible=False)
+        self._epoch = 0
+
+    def on_batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+        """Move the bar of the epoch."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._progress.reset(self._bar, total=total, visible=True, rate="", note="")
+        speed = self._progress.tasks[0].speed
+        self._progress.update(
+            self._bar,
+            completed=done,
+            description=f"epoch {epoch}/{self._epochs}",
+            rate=f"{speed:.1f}" if speed else "-",
+            note=f"loss {loss:.4f}",
+        )
+
+    def on_epoch(self, record: Mapping[str, Any], is_best: bool) -> None:
+        """Print the epoch's line."""
+        self._progress.console.print(
+            f"epoch {record['epoch']:>3}/{self._epochs}  loss {record['loss']:.4f}  "
+            f"mAP {record['map']:.4f}  P@10 {record['p10']:.4f}  MR1 {record['mr1']:.2f}  "
+            f"{record['seconds']:.1f} s{'  best' if is_best else ''}",
+            markup=False,
+            highlight=False,
+        )
+
+
+@contextlib.contextmanager
+def training_progress(epochs: int) -> Iterator[TrainingProgress]:
+    """A listener for `kinet.training.train` that shows its progress on stderr."""
+    with progress_bar("batches") as progress:
+        yield TrainingProgress(progress, epochs)
+
+
+@contextlib.contextmanager
+def tracks_progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback ``(done, total)`` that moves a bar of tracks on stderr."""
+    with progress_bar("tracks") as progress:
+        bar = progress.add_task(description, total=None, rate="-", note="")
+
+        def move(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(bar, completed=done, total=total, rate=f"{speed:.0f}" if speed else "-")
+
+        yield move

@@ -41,6 +41,13 @@ class Loss:
     versions_per_song: int | None = None
     defaults: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
+    def check_options(self, options: Mapping[str, float]) -> None:
+        """Raise `SettingsError` if the loss has no option of one of these names."""
+        for name in options:
+            if name not in self.defaults:
+                kind = f"option of the loss {self.name}"
+                raise SettingsError(unknown_name(kind, name, self.defaults))
+
     def with_options(self, options: Mapping[str, float]) -> Any:
         """The Keras loss with `options` in place of its defaults.
 
@@ -49,11 +56,7 @@ class Loss:
         SettingsError
             If the loss has no option of that name.
         """
-        for name in options:
-            if name not in self.defaults:
-                raise SettingsError(
-                    unknown_name(f"option of loss {self.name!r}:", name, self.defaults)
-                )
+        self.check_options(options)
         return self.build(**{**self.defaults, **options})
 
 

@@ -1,0 +1,70 @@
+"""``kinet embed``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kinet.commands.options import (
+    TEST_LIST,
+    data_option,
+    engine_options,
+    path_type,
+    read_complete_list,
+    start_backend,
+)
+from kinet.commands.output import say, tracks_progress
+from kinet.errors import DataError
+from kinet.files import write_atomically
+
+
+@click.command("embed")
+@click.argument("list_file", metavar="LIST", type=path_type, default=TEST_LIST)
+@data_option
+@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@click.option("--out", type=path_type, required=True, help="The .npz file to write.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--batchsize", "--batch-size", type=click.IntRange(1), default=32)
+@engine_options
+def command(
+    list_file: Path,
+    data_dir: Path,
+    model_file: Path | None,
+    out: Path,
+    force: bool,
+    batchsize: int,
+    backend: str | None,
+    gpu: str | None,
+) -> None:
+    """Write the embeddings of the tracks of LIST.
+
+    The file holds the arrays embeddings (N, D), song_id (N,), version_id (N,) and fingerprint, of
+    the features.
+    """
+    import numpy as np
+
+    from kinet.checkpoint import read_metadata
+    from kinet.runs import newest_best
+
+    if out.exists() and not force:
+        raise DataError(f"{out} is there already; use --force to replace it")
+    tracks = read_complete_list(list_file, TEST_LIST, data_dir)
+    model_file = model_file or newest_best()
+    metadata = read_metadata(model_file)
+    start_backend(backend, gpu)
+
+    import kinet
+    from kinet.embeddings import embed_tracks
+
+    model = kinet.load(model_file)
+    with tracks_progress("embedding") as progress:
+        rows = embed_tracks(model, tracks, batch_size=batchsize, progress=progress)
+    arrays = {
+        "embeddings": rows,
+        "song_id": np.array([track.song_id for track in tracks]),
+        "version_id": np.array([track.version_id for track in tracks]),
+        "fingerprint": np.array(metadata.features.fingerprint()),
+    }
+    write_atomically(out, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    say(f"{out}: {len(rows)} embeddings of {rows.shape[1]} values by {model_file}")

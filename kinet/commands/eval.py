@@ -1,0 +1,139 @@
+"""``kinet eval``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kinet.commands.options import (
+    TEST_LIST,
+    data_option,
+    engine_options,
+    path_type,
+    read_complete_list,
+    require_layout,
+    start_backend,
+)
+from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.evaluation import PROTOCOLS
+from kinet.files import write_text_atomically
+from kinet.metrics import Metrics
+from kinet.tracks import Track, present, read_list
+
+
+@click.command("eval")
+@data_option
+@click.option("--test-ls", type=path_type, default=TEST_LIST, show_default=True)
+@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@click.option(
+    "-S",
+    "--stages",
+    "--ki-block-num",
+    "stages",
+    type=int,
+    help="Accepted for the original's sake and checked: the model file knows its stages.",
+)
+@click.option("--feature-len", type=int, help="T. By default the model's own.")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), default="standard", show_default=True)
+@click.option("--allow-missing", is_flag=True, help="Evaluate on the files that are there.")
+@click.option("--per-query", type=path_type, metavar="CSV", help="Write the values per query.")
+@click.option("--batchsize", "--batch-size", type=click.IntRange(1), default=32)
+@engine_options
+@json_option
+def command(
+    data_dir: Path,
+    test_ls: Path,
+    model_file: Path | None,
+    stages: int | None,
+    feature_len: int | None,
+    protocol: str,
+    allow_missing: bool,
+    per_query: Path | None,
+    batchsize: int,
+    backend: str | None,
+    gpu: str | None,
+    as_json: bool,
+) -> None:
+    """Rank a list of tracks with a model: mAP, P@10, MR1, hit@1 with 95 % intervals.
+
+    Each track in turn is the query and all others are ranked. Queries without another version in
+    the list are left out, and counted.
+    """
+    from kinet.checkpoint import read_metadata
+    from kinet.errors import SettingsError
+    from kinet.runs import newest_best
+
+    missing: list[Track] = []
+    if allow_missing:
+        require_layout(test_ls, TEST_LIST)
+        tracks, missing = present(read_list(test_ls, data_dir))
+    else:
+        tracks = read_complete_list(test_ls, TEST_LIST, data_dir)
+    if model_file is None:
+        model_file = newest_best()
+        say(f"model: {model_file}")
+    config = read_metadata(model_file).model
+    if stages is not None and stages != config.stages:
+        raise SettingsError(f"-S {stages} was given, but {model_file} has {config.stages} stages")
+    start_backend(backend, gpu)
+
+    import kinet
+    from kinet.embeddings import embed_tracks
+    from kinet.evaluation import evaluate
+
+    model = kinet.load(model_file)
+    with tracks_progress("embedding") as progress:
+        rows = embed_tracks(model, tracks, feature_len, batchsize, progress)
+    with tracks_progress("ranking") as progress:
+        metrics = evaluate(
+            rows, [track.song_id for track in tracks], protocol=protocol, progress=progress
+        )
+    if per_query:
+        write_text_atomically(per_query, _per_query(metrics, tracks))
+    report = {
+        "model": str(model_file),
+        "list": str(test_ls),
+        "protocol": protocol,
+        "listed": len(tracks) + len(missing),
+        "missing": len(missing),
+        **metrics.to_dict(),
+    }
+    if as_json:
+        show_json(report)
+    else:
+        _show(report)
+
+
+def _show(report: dict[str, Any]) -> None:
+    rows = []
+    for name, key in (("mAP", "map"), ("P@10", "p10"), ("MR1", "mr1"), ("hit@1", "hit1")):
+        low, high = report[f"{key}_interval"]
+        rows.append([name, report[key], f"{low:.4f} to {high:.4f}"])
+    show_table(["measure", "value", "95 % interval"], rows, title=f"{report['list']}")
+    coverage = f" ({report['missing']} of {report['listed']} listed files missing)"
+    say(
+        f"{report['tracks']} tracks{coverage if report['missing'] else ''}, {report['songs']} "
+        f"songs, {report['queries']} queries, {report['queries_left_out']} left out for want of "
+        f"another version; protocol {report['protocol']}"
+    )
+
+
+def _per_query(metrics: Metrics, tracks: list[Track]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["song_id", "version_id", "average_precision", "precision_at_10", "first_rank"])
+    values = zip(
+        metrics.query_index,
+        metrics.average_precision,
+        metrics.precision_at_10,
+        metrics.first_rank,
+        strict=True,
+    )
+    for index, precision, at_10, first in values:
+        track = tracks[index]
+        writer.writerow([track.song_id, track.version_id, precision, at_10, first])
+    return text.getvalue()

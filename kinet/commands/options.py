@@ -1,0 +1,89 @@
+"""Options and steps that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kinet.backend import BACKENDS, check_gpus, choose, select_gpus
+from kinet.errors import DataError
+from kinet.tracks import Track, present, read_list
+
+DATA_DIR = "data/youtube_hpcp_npy"
+TRAIN_LIST = "meta/SHS100K-TRAIN"
+VALIDATION_LIST = "meta/SHS100K-VAL"
+TEST_LIST = "meta/SHS100K-TEST"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+path_type = click.Path(path_type=Path)
+
+
+def data_option(command: F) -> F:
+    """``--data-dir``."""
+    return click.option(
+        "--data-dir",
+        type=path_type,
+        default=DATA_DIR,
+        show_default=True,
+        help="Folder of <song>_<version>.npy files, HPCP (T, 12).",
+    )(command)
+
+
+def engine_options(command: F) -> F:
+    """``--backend`` and ``--gpu``."""
+    command = click.option(
+        "--gpu",
+        metavar="N[,N...]|none",
+        help="GPUs to use; several share each batch. By default what the backend finds.",
+    )(command)
+    return click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        help="By default $KERAS_BACKEND, or the first that is installed.",
+    )(command)
+
+
+def start_backend(backend: str | None, gpu: str | None) -> int:
+    """Choose backend and GPUs; returns over how many devices a batch is spread."""
+    numbers = select_gpus(gpu)
+    choose(backend)
+    check_gpus(numbers)
+    return max(1, len(numbers or ()))
+
+
+def require_layout(list_file: Path, default: str) -> None:
+    """Explain the documented layout where its default list is not there.
+
+    Raises
+    ------
+    DataError
+        If `list_file` is the default one and is missing.
+    """
+    if list_file == Path(default) and not list_file.exists():
+        raise DataError(
+            f"no list {default} here; the default layout is {TRAIN_LIST}, {VALIDATION_LIST} and "
+            f"{TEST_LIST} (lines '<song> <version>') with {DATA_DIR}/<song>_<version>.npy. Name "
+            "your own lists and --data-dir, or let kinet quickstart write a small corpus"
+        )
+
+
+def read_complete_list(list_file: Path, default: str, data_dir: Path) -> list[Track]:
+    """The tracks of a list, each with a usable file.
+
+    Raises
+    ------
+    DataError
+        If list or files cannot be used, or a file is missing.
+    """
+    require_layout(list_file, default)
+    there, missing = present(read_list(list_file, data_dir))
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(there) + len(missing)} feature files of {list_file} are "
+            f"missing, first {missing[0].path}; kinet check lists them all"
+        )
+    return there

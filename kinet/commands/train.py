@@ -1,0 +1,245 @@
+"""``kinet train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kinet.commands.options import (
+    TRAIN_LIST,
+    VALIDATION_LIST,
+    data_option,
+    engine_options,
+    path_type,
+    read_complete_list,
+    start_backend,
+)
+from kinet.commands.output import say, show_json, show_table, training_progress
+from kinet.config import PITCH_AXES, PRECISIONS, STAGE_COUNTS, ModelConfig, TrainConfig
+from kinet.errors import SettingsError
+from kinet.runs import RunFolders, default_tag
+
+# Command-line option -> field of the settings.
+MODEL_FIELDS = {
+    "block": "block",
+    "stages": "stages",
+    "attention": "attention",
+    "pitch_axis": "pitch_axis",
+    "feature_len": "frames",
+    "ki_out_channel": "channels",
+    "bn_ratio": "bottleneck_ratio",
+    "attention_ratio": "attention_ratio",
+    "time_field": "time_field",
+    "embedding_len": "embedding_size",
+    "regularize": "l2",
+}
+TRAIN_FIELDS = {
+    "loss": "loss",
+    "batchsize": "batch_size",
+    "versions_per_song": "versions_per_song",
+    "max_epoch": "epochs",
+    "lr": "learning_rate",
+    "dropout": "dropout",
+    "precision": "precision",
+    "seed": "seed",
+    "patience": "patience",
+    "loss_option": "loss_options",
+}
+DATA_FIELDS = ("data_dir", "train_ls", "val_ls")
+MODEL = ModelConfig()
+TRAINING = TrainConfig()
+
+
+def _attention(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    names = [name.strip() for name in value.split(",")]
+    return tuple(name for name in names if name and name != "none")
+
+
+def _loss_options(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> dict[str, float]:
+    try:
+        pairs = (value.split("=", 1) for value in values)
+        return {name: float(number) for name, number in pairs}
+    except ValueError as error:
+        raise click.BadParameter("allowed: NAME=NUMBER, such as margin=0.3") from error
+
+
+@click.command("train")
+@click.option("--tag", help="Name of the run. By default made from the settings.")
+@data_option
+@click.option("--train-ls", type=path_type, default=TRAIN_LIST, show_default=True)
+@click.option("--val-ls", type=path_type, default=VALIDATION_LIST, show_default=True)
+@click.option("--block", default=MODEL.block, show_default=True, help="See kinet plugins.")
+@click.option(
+    "-S",
+    "--stages",
+    "--ki-block-num",
+    "stages",
+    type=int,
+    default=MODEL.stages,
+    show_default=True,
+    help=f"Stages, a divisor of 12: {', '.join(map(str, STAGE_COUNTS))}.",
+)
+@click.option(
+    "--attention",
+    default=",".join(MODEL.attention),
+    show_default=True,
+    callback=_attention,
+    help="Attention modules in their order, or none. See kinet plugins.",
+)
+@click.option("--no-chnlatt", is_flag=True, help="Without channel attention.")
+@click.option("--no-tempatt", is_flag=True, help="Without temporal attention.")
+@click.option(
+    "--pitch-axis", type=click.Choice(PITCH_AXES), default=MODEL.pitch_axis, show_default=True
+)
+@click.option("--feature-len", type=int, default=MODEL.frames, show_default=True, help="T.")
+@click.option("--time-field", type=int, default=MODEL.time_field, show_default=True)
+@click.option("--ki-out-channel", type=int, default=MODEL.channels, show_default=True)
+@click.option("--bn-ratio", type=int, default=MODEL.bottleneck_ratio, show_default=True)
+@click.option("--attention-ratio", type=int, default=MODEL.attention_ratio, show_default=True)
+@click.option("--embedding-len", type=int, default=MODEL.embedding_size, show_default=True)
+@click.option("--regularize", type=float, default=MODEL.l2, show_default=True, help="L2 penalty.")
+@click.option("--loss", default=TRAINING.loss, show_default=True, help="See kinet plugins.")
+@click.option(
+    "--loss-option",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_loss_options,
+    help="A setting of the loss, such as margin=0.3.",
+)
+@click.option(
+    "--versions-per-song", type=int, help="K of batches of P songs x K versions. [default: loss's]"
+)
+@click.option(
+    "--batchsize", "--batch-size", type=int, default=TRAINING.batch_size, show_default=True
+)
+@click.option("--max-epoch", "--epochs", type=int, default=TRAINING.epochs, show_default=True)
+@click.option("--lr", type=float, default=TRAINING.learning_rate, show_default=True)
+@click.option("--dropout", type=float, default=TRAINING.dropout, show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), default=TRAINING.precision)
+@click.option("--seed", type=int, default=TRAINING.seed, show_default=True)
+@click.option("--patience", type=int, help="Stop after so many epochs without a better mAP.")
+@click.option("--checkpoint", type=path_type, help="Begin with the weights of this model.")
+@click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches.")
+@engine_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.pass_context
+def command(ctx: click.Context, **options: Any) -> None:
+    """Train a model from HPCP files.
+
+    Writes models/TAG/ (best, by validation mAP, and last, to resume from) and log/TAG/
+    (TensorBoard events and history.csv).
+    """
+    _drop_attention(options)
+    settings = _settings(options)
+    folders = RunFolders.of(options["tag"] or default_tag(*_configs(settings)))
+    if options["resume"]:
+        settings = _resumed(ctx, folders, settings)
+    elif folders.last.exists():
+        raise SettingsError(
+            f"the run {folders.models} is there already; go on with --resume, or choose another "
+            "--tag"
+        )
+    _run(settings, folders, options)
+
+
+def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any]) -> None:
+    from kinet.attention import registry as attention_modules
+    from kinet.blocks import registry as blocks
+    from kinet.losses import registry as losses
+
+    model, training = _configs(settings)
+    blocks.get(model.block)
+    for name in model.attention:
+        attention_modules.get(name)
+    losses.get(training.loss).check_options(training.loss_options)
+    lists = {}
+    for option, default in (("train_ls", TRAIN_LIST), ("val_ls", VALIDATION_LIST)):
+        lists[option] = read_complete_list(
+            Path(settings[option]), default, Path(settings["data_dir"])
+        )
+    folders.write_settings(settings)
+    devices = start_backend(options["backend"], options["gpu"])
+
+    from kinet.training import Task, train
+
+    start_from = _start_from(options["checkpoint"])
+    task = Task(
+        model=model,
+        training=training,
+        tracks=lists["train_ls"],
+        validation=lists["val_ls"],
+        folders=folders,
+        devices=devices,
+        workers=options["workers"],
+    )
+    try:
+        with training_progress(training.epochs) as listener:
+            history = train(task, listener, resume=options["resume"], start_from=start_from)
+    except KeyboardInterrupt:
+        say(f"interrupted; go on with: kinet train --resume --tag {folders.models.name}")
+        raise
+    _report(history, folders, options["as_json"])
+
+
+def _report(history: list[dict[str, Any]], folders: RunFolders, as_json: bool) -> None:
+    best = max(history, key=lambda record: record["map"])
+    if as_json:
+        show_json({"best": str(folders.best), "last": str(folders.last), "history": history})
+        return
+    rows = [[r["epoch"], r["loss"], r["map"], r["p10"], r["mr1"]] for r in (best, history[-1])]
+    show_table(["epoch", "loss", "mAP", "P@10", "MR1"], rows, title="best and last epoch")
+    say(f"best model: {folders.best}")
+
+
+def _drop_attention(options: dict[str, Any]) -> None:
+    dropped = {"channel"} if options["no_chnlatt"] else set()
+    if options["no_tempatt"]:
+        dropped |= {"temporal", "local"}
+    options["attention"] = tuple(n for n in options["attention"] if n not in dropped)
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    """All that decides the result of a run, JSON-ready, validated."""
+    model = ModelConfig(**{ours: options[option] for option, ours in MODEL_FIELDS.items()})
+    training = TrainConfig(**{ours: options[option] for option, ours in TRAIN_FIELDS.items()})
+    data = {name: str(options[name]) for name in DATA_FIELDS}
+    return {**data, "model": model.to_dict(), "training": training.to_dict()}
+
+
+def _configs(settings: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
+    return ModelConfig.from_dict(settings["model"]), TrainConfig.from_dict(settings["training"])
+
+
+def _resumed(ctx: click.Context, folders: RunFolders, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the run; an option given now must not contradict them."""
+    saved = folders.read_settings()
+    given = {
+        name
+        for name in ctx.params
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    if given & {"no_chnlatt", "no_tempatt"}:
+        given.add("attention")
+    for part, fields in (("model", MODEL_FIELDS), ("training", TRAIN_FIELDS)):
+        for option, field in fields.items():
+            if option in given and saved[part][field] != settings[part][field]:
+                raise SettingsError(
+                    f"--{option.replace('_', '-')} {settings[part][field]!r} contradicts "
+                    f"{saved[part][field]!r}, with which the run {folders.models} began; "
+                    "leave it out to resume"
+                )
+    moved = {name: settings[name] for name in DATA_FIELDS if name in given}
+    return {**saved, **moved}
+
+
+def _start_from(checkpoint: Path | None) -> Any:
+    if checkpoint is None:
+        return None
+    from kinet.conversion import load_any
+
+    return load_any(checkpoint)
