@@ -20,6 +20,7 @@ TEMPO_FACTORS = (0.8, 1.25)
 LEAST_SECONDS = 75.0
 PHRASE_QUARTERS = 8
 MANNERS = ("sustained", "plucked", "repeated", "broken")
+DRONE_INTERVALS = (0, 7)
 PLUCKED_DECAY = 0.5
 NOTES_OF_A_SCALE = 7
 
@@ -51,7 +52,9 @@ class Rendition:
     dynamics : float
         Standard deviation in dB of the loudness of voices, and again of notes.
     drone : float
-        Magnitude of a held tonic, 0 for none.
+        Magnitude of a held note, 0 for none.
+    drone_interval : int
+        Semitones of the held note above the tonic: 0, or 7 for the dominant.
     timbre : Timbre
     """
 
@@ -66,6 +69,7 @@ class Rendition:
     decoration: float
     dynamics: float
     drone: float
+    drone_interval: int
     timbre: Timbre
 
 
@@ -95,7 +99,7 @@ def draw_rendition(
     (3, 4)
     """
     tempo = float(np.exp(rng.uniform(*np.log(TEMPO_FACTORS))))
-    left_out = rng.permutation(voices)[: rng.choice(3, p=[0.5, 0.4, 0.1])]
+    left_out = rng.permutation(voices)[: rng.choice(3, p=[0.6, 0.3, 0.1])]
     return Rendition(
         transposition=transposition,
         tempo=tempo,
@@ -105,16 +109,17 @@ def draw_rendition(
         dropped=tuple(sorted(int(v) for v in left_out)),
         doubled=tuple(v for v in range(voices) if rng.random() < 0.2),
         manner=MANNERS[rng.integers(len(MANNERS))],
-        decoration=float(rng.uniform(0.0, 0.3)),
-        dynamics=float(rng.uniform(0.0, 4.0)),
-        drone=float(rng.uniform(0.1, 0.4)) if rng.random() < 0.25 else 0.0,
+        decoration=float(rng.uniform(0.0, 0.2)),
+        dynamics=float(rng.uniform(0.0, 3.0)),
+        drone=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.5 else 0.0,
+        drone_interval=int(rng.choice(DRONE_INTERVALS)),
         timbre=Timbre(
             partials=int(rng.integers(3, 13)),
             roll_off=float(rng.uniform(0.6, 2.0)),
             even_partials=0.2 if rng.random() < 0.5 else 1.0,
-            detuning=float(rng.uniform(-0.2, 0.2)),
-            percussion=float(rng.uniform(1.0, 4.0)) if rng.random() < 0.5 else 0.0,
-            noise=float(rng.uniform(0.0, 0.1)),
+            detuning=float(rng.uniform(-0.1, 0.1)),
+            percussion=float(rng.uniform(0.5, 2.0)) if rng.random() < 0.3 else 0.0,
+            noise=float(rng.uniform(0.0, 0.03)),
         ),
     )
 
@@ -162,9 +167,9 @@ def arrange(voices: Sequence[Voice], rendition: Rendition, rng: Generator) -> No
     decay = np.full(len(onset), np.inf if rendition.manner == "sustained" else PLUCKED_DECAY)
     if rendition.drone:
         # The last bass note of a chorale is its tonic.
-        tonic = voices[-1][-1, 2] + rendition.transposition
+        held = voices[-1][-1, 2] + rendition.transposition + rendition.drone_interval
         onset, duration = np.append(onset, 0.0), np.append(duration, at)
-        pitch, magnitude = np.append(pitch, tonic), np.append(magnitude, rendition.drone)
+        pitch, magnitude = np.append(pitch, held), np.append(magnitude, rendition.drone)
         decay = np.append(decay, np.inf)
     seconds = _clock(at, rendition, rng)
     return Notes(

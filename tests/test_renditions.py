@@ -21,6 +21,7 @@ PLAIN = Rendition(
     decoration=0.0,
     dynamics=0.0,
     drone=0.0,
+    drone_interval=0,
     timbre=Timbre(partials=4),
 )
 
@@ -75,9 +76,10 @@ def test_voices_are_dropped_doubled_and_moved(voices, rng):
     assert sorted(first.pitch[first.start == 0].tolist()) == [36, 67, 79]
 
 
-def test_drone_is_the_last_bass_note_throughout(voices, rng):
-    notes = arrange(voices, dataclasses.replace(PLAIN, drone=0.5, transposition=2), rng)
-    assert notes.pitch[-1] == 62
+def test_drone_is_held_throughout(voices, rng):
+    rendition = dataclasses.replace(PLAIN, drone=0.5, drone_interval=7, transposition=2)
+    notes = arrange(voices, rendition, rng)
+    assert notes.pitch[-1] == 69
     assert notes.start[-1] == 0
     assert notes.end[-1] == notes.end.max()
 
