@@ -8,7 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinet import evaluation
@@ -157,6 +157,7 @@ def test_agrees_with_a_full_sort(protocol, counted, monkeypatch):
             )
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(1, 70), st.sampled_from(["standard", "reference"]))
 def test_the_block_size_does_not_matter(seed, block, protocol):
     rng = np.random.default_rng(seed)
@@ -169,6 +170,7 @@ def test_the_block_size_does_not_matter(seed, block, protocol):
     )
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.permutations(range(30)), st.sampled_from(["standard", "reference"]))
 def test_the_order_of_the_list_does_not_matter_without_ties(order, protocol):
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinet.errors import DataError
@@ -102,6 +102,7 @@ def test_intervals_are_the_same_each_time_and_with_small_batches(monkeypatch):
     assert metrics.map_interval == again.map_interval == in_small_batches.map_interval
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     st.lists(
         st.lists(st.integers(1, 60), min_size=1, max_size=12, unique=True), min_size=1, max_size=8

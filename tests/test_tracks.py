@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinet.errors import DataError
@@ -112,6 +112,7 @@ def test_a_null_character_in_an_id():
         feature_path("data", "s\0", "v")
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_id_leaves_the_folder(song, version):
     try:
@@ -263,6 +264,7 @@ def test_an_error_survives_another_process():
 # A header as Python 2 wrote it is read, with NumPy's own warning.
 @pytest.mark.filterwarnings("ignore:Reading `.npy`")
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 511), st.integers(0, 255), st.integers(0, 512))
 def test_damaged_files_give_an_array_or_one_line(tmp_path_factory, position, byte, length):
     path = tmp_path_factory.getbasetemp() / "damaged.npy"
