@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,25 @@ def _preferred() -> str:
         if wanted in there:
             return str(wanted)
     return there[0]
+
+
+def import_quietly() -> None:
+    """Import Keras and its backend without what their native code writes to stderr.
+
+    TensorFlow greets there, whatever its log level. If the import fails, all is shown.
+    """
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        except BaseException:
+            hidden.seek(0)
+            os.write(shown, hidden.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def select_gpus(gpu: str | None) -> list[int] | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import time
 from collections.abc import Sequence
@@ -23,14 +21,11 @@ from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.embeddings import embed_tracks
 from kinet.errors import CheckpointError, DataError
 from kinet.evaluation import evaluate
-from kinet.files import write_text_atomically
 from kinet.losses import Loss
 from kinet.model import build_classifier, build_embedder, embedder_of
+from kinet.runlog import MEASURES, Record, RunLog
 from kinet.runs import RunFolders
 from kinet.tracks import Track
-
-Record = dict[str, Any]
-MEASURES = ("map", "p10", "mr1", "hit1")
 
 
 class Listener(Protocol):
@@ -120,7 +115,8 @@ def train(
         if start_from is not None:
             copy_weights(start_from, model)
         history = _restore(task.folders.last, model) if resume else []
-        return _run_epochs(task, model, batches, history, listener)
+        with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:
+            return _run_epochs(task, model, batches, history, listener, log)
 
 
 def _build(task: Task, loss: Loss, songs: int) -> keras.Model:
@@ -143,6 +139,7 @@ def _run_epochs(
     batches: TrainingBatches,
     history: list[Record],
     listener: Listener,
+    log: RunLog,
 ) -> list[Record]:
     embedder = embedder_of(model)
     embedder.jit_compile = jit_compile()
@@ -153,7 +150,7 @@ def _run_epochs(
         started = time.monotonic()
         rate = _learning_rate(epoch, task.training)
         model.optimizer.learning_rate = rate
-        _seed_dropout(model, task.training.seed, epoch)
+        _seed_epoch(model, task.training.seed, epoch)
         loss = _fit_epoch(model, batches, epoch, task.workers, listener)
         vectors = embed_tracks(embedder, task.validation, task.model.frames)
         metrics = evaluate(vectors, labels)
@@ -174,7 +171,7 @@ def _run_epochs(
         if is_best:
             save(task.folders.best, model, metadata)
         save(task.folders.last, model, metadata, _state(model))
-        _log(task.folders, history)
+        log.write(history)
         listener.on_epoch(record, is_best)
     return history
 
@@ -251,8 +248,10 @@ def is_finished(history: Sequence[Record], training: TrainConfig) -> bool:
     return len(scores) - 1 - int(np.argmax(scores)) >= training.patience
 
 
-def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+def _seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
     """Make dropout a function of seed and epoch, so that no generator has to be saved."""
+    # PyTorch's dropout, and a plug-in's own random layers, may draw from the global generators.
+    seed_everything(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
     for number, layer in enumerate(model.layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
@@ -315,21 +314,3 @@ def _check_validation(validation: Sequence[Track]) -> None:
             f"the validation list has {len(songs)} tracks and no song of two versions; "
             "at least one song must have two"
         )
-
-
-def _log(folders: RunFolders, history: Sequence[Record]) -> None:
-    """Write ``history.csv`` anew and add the last epoch to the TensorBoard events."""
-    from tensorboardX import SummaryWriter
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text_atomically(folders.logs / "history.csv", text.getvalue())
-    epoch = history[-1]["epoch"]
-    # An epoch that is repeated after a kill hides what it wrote before.
-    with SummaryWriter(str(folders.logs), purge_step=epoch) as events:
-        for name, value in history[-1].items():
-            if name != "epoch":
-                prefix = "validation/" if name in MEASURES else "train/"
-                events.add_scalar(prefix + name, value, epoch)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kinet.backend import BACKENDS, check_gpus, choose, select_gpus
+from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
 from kinet.errors import DataError
 from kinet.tracks import Track, present, read_list
 
@@ -51,6 +51,7 @@ def start_backend(backend: str | None, gpu: str | None) -> int:
     """Choose backend and GPUs; returns over how many devices a batch is spread."""
     numbers = select_gpus(gpu)
     choose(backend)
+    import_quietly()
     check_gpus(numbers)
     return max(1, len(numbers or ()))
 
