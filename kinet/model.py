@@ -79,7 +79,8 @@ def build_classifier(config: ModelConfig, songs: int, dropout: float = 0.5) -> k
         embedder that shares its weights.
     """
     inputs = keras.Input((fixed_frames(config), PITCH_CLASSES), name="hpcp")
-    x = keras.layers.Dropout(dropout, name="dropout")(_features(inputs, config))
+    # With a seed PyTorch's dropout too draws from the layer's own state, which training sets.
+    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(_features(inputs, config))
     dense = keras.layers.Dense(
         songs, use_bias=False, kernel_regularizer=_penalty(config), name=LOGITS, dtype="float32"
     )

@@ -250,7 +250,7 @@ def is_finished(history: Sequence[Record], training: TrainConfig) -> bool:
 
 def _seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
     """Make dropout a function of seed and epoch, so that no generator has to be saved."""
-    # PyTorch's dropout, and a plug-in's own random layers, may draw from the global generators.
+    # A plug-in's own random layers may draw from the global generators.
     seed_everything(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
     for number, layer in enumerate(model.layers):
         generator = getattr(layer, "seed_generator", None)
