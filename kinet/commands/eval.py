@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,7 +17,7 @@ from kinet.commands.options import (
     require_layout,
     start_backend,
 )
-from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
 from kinet.metrics import Metrics
@@ -105,21 +104,7 @@ def command(
     if as_json:
         show_json(report)
     else:
-        _show(report)
-
-
-def _show(report: dict[str, Any]) -> None:
-    rows = []
-    for name, key in (("mAP", "map"), ("P@10", "p10"), ("MR1", "mr1"), ("hit@1", "hit1")):
-        low, high = report[f"{key}_interval"]
-        rows.append([name, report[key], f"{low:.4f} to {high:.4f}"])
-    show_table(["measure", "value", "95 % interval"], rows, title=f"{report['list']}")
-    coverage = f" ({report['missing']} of {report['listed']} listed files missing)"
-    say(
-        f"{report['tracks']} tracks{coverage if report['missing'] else ''}, {report['songs']} "
-        f"songs, {report['queries']} queries, {report['queries_left_out']} left out for want of "
-        f"another version; protocol {report['protocol']}"
-    )
+        show_metrics(report)
 
 
 def _per_query(metrics: Metrics, tracks: list[Track]) -> str:

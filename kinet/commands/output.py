@@ -46,6 +46,21 @@ def show_json(values: Mapping[str, Any] | Sequence[Any]) -> None:
     click.echo(json.dumps(values, indent=2, allow_nan=False))
 
 
+def show_metrics(report: Mapping[str, Any]) -> None:
+    """Print the table of an evaluation, and on what it was done."""
+    rows = []
+    for name, key in (("mAP", "map"), ("P@10", "p10"), ("MR1", "mr1"), ("hit@1", "hit1")):
+        low, high = report[f"{key}_interval"]
+        rows.append([name, report[key], f"{low:.4f} to {high:.4f}"])
+    show_table(["measure", "value", "95 % interval"], rows, title=f"{report['list']}")
+    coverage = f" ({report['missing']} of {report['listed']} listed files missing)"
+    say(
+        f"{report['tracks']} tracks{coverage if report['missing'] else ''}, {report['songs']} "
+        f"songs, {report['queries']} queries, {report['queries_left_out']} left out for want of "
+        f"another version; protocol {report['protocol']}"
+    )
+
+
 def progress_bar(unit: str) -> Progress:
     """A progress bar on stderr with count, rate of `unit` per second and time left."""
     return Progress(
@@ -102,9 +117,9 @@ def training_progress(epochs: int) -> Iterator[TrainingProgress]:
 
 
 @contextlib.contextmanager
-def tracks_progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A callback ``(done, total)`` that moves a bar of tracks on stderr."""
-    with progress_bar("tracks") as progress:
+def tracks_progress(description: str, unit: str = "tracks") -> Iterator[Callable[[int, int], None]]:
+    """A callback ``(done, total)`` that moves a bar on stderr."""
+    with progress_bar(unit) as progress:
         bar = progress.add_task(description, total=None, rate="-", note="")
 
         def move(done: int, total: int) -> None:

@@ -1,0 +1,104 @@
+"""Everything that must hold before a change lands; ``nox`` runs it all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nox
+
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "build"]
+
+# Of PyTorch, the registry's newest wheel for Linux may bring several GB of CUDA: pin one that
+# every session shares. Users are free to choose.
+BACKENDS = {
+    "tensorflow": ["-e", ".[test,tensorflow,onnx,openvino,litert,export,quickstart]"],
+    "jax": ["-e", ".[test,jax]", "matplotlib>=3.8"],
+    "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx]"],
+}
+# What is the same under every backend is tested once.
+WITHOUT_BACKEND = [
+    "tests/test_check.py",
+    "tests/test_chorales.py",
+    "tests/test_evaluation.py",
+    "tests/test_files.py",
+    "tests/test_hpcp.py",
+    "tests/test_inspection.py",
+    "tests/test_metrics.py",
+    "tests/test_renditions.py",
+    "tests/test_split.py",
+    "tests/test_tracks.py",
+]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install("ruff>=0.8")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types of the package."""
+    session.install("mypy>=1.11", "numpy", "click", "rich")
+    session.run("mypy")
+
+
+@nox.session
+@nox.parametrize("backend", list(BACKENDS))
+def tests(session: nox.Session, backend: str) -> None:
+    """The tests on one backend, the others not installed."""
+    session.install(*BACKENDS[backend])
+    others = [name for name in BACKENDS if name != backend]
+    session.run(
+        "python",
+        "-c",
+        "import importlib.util as u, sys; "
+        f"sys.exit([name for name in {others!r} if u.find_spec(name)] or None)",
+    )
+    ignored = [] if backend == "tensorflow" else [f"--ignore={path}" for path in WITHOUT_BACKEND]
+    session.run("pytest", "-q", *ignored, *session.posargs, env={"KERAS_BACKEND": backend})
+
+
+@nox.session
+def plugin(session: nox.Session) -> None:
+    """A third-party package: its own tests, and a training run with its block."""
+    example = "examples/kinet-plugin-dilated"
+    session.install(*BACKENDS["jax"], f"./{example}")
+    session.run("pytest", "-q", "-c", f"{example}/pyproject.toml", example)
+    session.run("pytest", "-q", "tests/test_plugin_training.py", env={"KINET_TEST_BLOCK": "dilated"})
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """README's first command, in a clean folder, as a new user would."""
+    source = Path("README.md").read_text()
+    command = re.findall(r"```console\n(.*?)```", source, re.DOTALL)[0].strip()
+    root = Path.cwd()
+    with session.chdir(session.create_tmp()):
+        session.run("git", "clone", "-q", str(root), "clone", external=True)
+        with session.chdir("clone"):
+            session.run("bash", "-ec", command, external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation builds without a warning."""
+    session.install("-e", ".[docs]")
+    session.run("mkdocs", "build", "--strict", "-q", "-d", session.create_tmp())
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheel and sdist are built, and the installed wheel works outside the repository."""
+    session.install("build>=1.2")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder)
+    wheel = next(Path(folder).glob("*.whl"))
+    session.install(f"{wheel}[jax]", "pytest")
+    tests = Path("tests/test_installed.py").resolve()
+    with session.chdir(folder):
+        session.run("pytest", "-q", "-p", "no:cacheprovider", str(tests))
