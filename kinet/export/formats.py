@@ -1,0 +1,147 @@
+"""The formats, and which of the libraries that are installed can write and run each."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinet.errors import ExportError, unknown_name
+
+
+@dataclass(frozen=True)
+class Road:
+    """A way to write a format: the backend that holds the model, and the modules it takes."""
+
+    backend: str
+    needs: tuple[str, ...]
+
+    def missing(self) -> list[str]:
+        """The modules that are not installed."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes
+    ----------
+    name, title : str
+        As the user writes it, and as messages do.
+    ending : str
+        What is added to the model's name, less ``.keras``.
+    roads : tuple of Road
+        The ways to write it, the best first.
+    runner : str
+        The module that runs the file; it is not exported where it cannot be run.
+    extra : str
+        The extra of the distribution that brings all of this.
+    module : str
+        The module of this package that writes and runs it.
+    """
+
+    name: str
+    title: str
+    ending: str
+    roads: tuple[Road, ...]
+    runner: str
+    extra: str
+    module: str
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether an export is a folder."""
+        return not self.ending.startswith(".")
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """What an export to `path` consists of; whoever reads it opens the last one first."""
+        return (path.with_suffix(".bin"), path) if self.name == "openvino" else (path,)
+
+
+# The original backend does not matter: every backend reads every model file. PyTorch is the way
+# for those who have no TensorFlow. JAX writes none of these in a usable way.
+_TORCH_ONNX = Road("torch", ("torch", "onnx", "onnxscript"))
+
+FORMATS: Mapping[str, Format] = {
+    form.name: form
+    for form in (
+        Format(
+            name="onnx",
+            title="ONNX",
+            ending=".onnx",
+            roads=(Road("tensorflow", ("tensorflow", "onnx", "tf2onnx")), _TORCH_ONNX),
+            runner="onnxruntime",
+            extra="onnx",
+            module="kinet.export.onnx_file",
+        ),
+        Format(
+            name="savedmodel",
+            title="SavedModel",
+            ending="_savedmodel",
+            roads=(Road("tensorflow", ("tensorflow",)),),
+            runner="tensorflow",
+            extra="tensorflow",
+            module="kinet.export.savedmodel_folder",
+        ),
+        Format(
+            name="litert",
+            title="LiteRT",
+            ending=".tflite",
+            roads=(Road("tensorflow", ("tensorflow",)),),
+            runner="ai_edge_litert",
+            extra="tensorflow,litert",
+            module="kinet.export.litert_file",
+        ),
+        Format(
+            name="openvino",
+            title="OpenVINO",
+            ending=".xml",
+            roads=(Road("tensorflow", ("tensorflow",)), _TORCH_ONNX),
+            runner="openvino",
+            extra="openvino",
+            module="kinet.export.openvino_file",
+        ),
+    )
+}
+
+
+def get_format(name: str) -> Format:
+    """The format called `name`.
+
+    Raises
+    ------
+    ExportError
+        If there is none.
+    """
+    if name not in FORMATS:
+        raise ExportError(unknown_name("format", name, FORMATS))
+    return FORMATS[name]
+
+
+def choose_road(form: Format) -> Road:
+    """The best way to write `form` with what is installed.
+
+    Raises
+    ------
+    ExportError
+        If there is none, or the file could not be run and compared.
+    """
+    install = f'install it with: pip install "mulkinet[{form.extra}]"'
+    for road in form.roads:
+        if not road.missing():
+            break
+    else:
+        ways = " or ".join(" + ".join(road.needs) for road in form.roads)
+        lacking = " or ".join(" + ".join(road.missing()) for road in form.roads)
+        raise ExportError(
+            f"{form.title} is written with {ways}; not installed: {lacking}; "
+            'install them with: pip install "mulkinet[export]"'
+        )
+    if importlib.util.find_spec(form.runner) is None:
+        raise ExportError(
+            f"{form.title} is not exported unless the file can be run and compared with the "
+            f"model, and {form.runner} is not installed; {install}"
+        )
+    return road

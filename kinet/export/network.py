@@ -1,0 +1,121 @@
+"""The network as a converter and the comparison need it: in float32, with its sizes at hand."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinet.config import PITCH_CLASSES
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """An embedder in float32.
+
+    Attributes
+    ----------
+    model : keras.Model
+        From ``(B, T, 12)`` to unit rows ``(B, D)``.
+    fixed_frames : int or None
+        The only T that it takes; None if it takes any from `minimum_frames`.
+    minimum_frames, frames : int
+        The least T, and the T that it was trained for.
+    """
+
+    model: Any
+    fixed_frames: int | None
+    minimum_frames: int
+    frames: int
+
+    @property
+    def dynamic_axes(self) -> tuple[str, ...]:
+        """``("batch",)`` or ``("batch", "T")``."""
+        return ("batch",) if self.fixed_frames else ("batch", "T")
+
+    def batches(self) -> list[np.ndarray]:
+        """Random HPCP ``(B, T, 12)`` of several batch sizes and, where it may vary, several T.
+
+        Drawn from dense to sparse: among equally dense inputs the embeddings of many models
+        hardly differ, and a comparison of these would show little.
+        """
+        shapes = [(4, self.frames), (1, self.frames)]
+        if self.fixed_frames is None:
+            other = self.minimum_frames if self.minimum_frames < self.frames else self.frames + 17
+            shapes.append((2, other))
+        rng = np.random.default_rng(0)
+        return [
+            (
+                rng.random((count, frames, PITCH_CLASSES))
+                ** (2.0 ** np.arange(count)[:, None, None])
+            ).astype(np.float32)
+            for count, frames in shapes
+        ]
+
+    def run(self, batches: list[np.ndarray]) -> list[np.ndarray]:
+        """Embed batches with the model itself."""
+        import keras
+
+        return [keras.ops.convert_to_numpy(self.model(batch, training=False)) for batch in batches]
+
+
+def load_network(model_file: Path) -> tuple[Network, str]:
+    """The embedder of a model file in float32, and the JSON that an exported file says of itself.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be loaded.
+    """
+    from kinet.checkpoint import load_model
+    from kinet.layers import PitchRows
+    from kinet.model import embedder_of
+
+    loaded, metadata = load_model(model_file)
+    model = as_float32(embedder_of(loaded))
+    rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
+    fixed = model.input_shape[1]
+    network = Network(model, fixed, fixed or rows.minimum_frames, fixed or rows.frames)
+    own = json.loads(metadata.to_json())
+    description = {
+        "format": FORMAT,
+        "kinet": importlib.metadata.version("mulkinet"),
+        "trained_with_kinet": own["kinet"],
+        "input": {
+            "name": "hpcp",
+            "axes": ["batch", "T", "pitch class"],
+            "dynamic": list(network.dynamic_axes),
+            "frames": network.frames,
+            "minimum_frames": network.minimum_frames,
+        },
+        "output": {"axes": ["batch", "embedding"], "size": int(model.output_shape[-1])},
+        **{name: own[name] for name in ("model", "features", "fingerprint", "plugins")},
+    }
+    return network, json.dumps(description)
+
+
+def as_float32(model: Any) -> Any:
+    """The same weights in a model that computes in float32; `model` itself if it already does.
+
+    A model trained in mixed precision is exported, and compared, in float32: no format has the
+    policies of Keras.
+    """
+    import keras
+
+    if all(layer.dtype_policy.name == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(
+        [keras.ops.convert_to_numpy(keras.ops.cast(w, "float32")) for w in model.weights]
+    )
+    return copy

@@ -1,0 +1,69 @@
+"""ONNX: one file; what it says of itself is in its ``metadata_props``, under ``kinet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinet.config import PITCH_CLASSES
+from kinet.export import torch_onnx
+from kinet.export.network import Network
+
+KEY = "kinet"
+
+
+def write(network: Network, path: Path, description: str, scratch: Path) -> None:
+    """Write the network as it is held by the running backend, and what it says of itself."""
+    import keras
+    import onnx
+
+    raw = scratch / "raw.onnx"
+    if keras.config.backend() == "tensorflow":
+        network.model.export(str(raw), format="onnx", verbose=False)
+    else:
+        torch_onnx.write(network, raw)
+    model = onnx.load(raw)
+    _name_axes(model, network)
+    model.metadata_props.add(key=KEY, value=description)
+    onnx.save(model, path)
+
+
+def _name_axes(model: Any, network: Network) -> None:
+    """Names that people can read: ``hpcp`` (batch, T, 12) and ``embedding`` (batch, D)."""
+    from onnx.tools.update_model_dims import update_inputs_outputs_dims
+
+    old = model.graph.output[0].name
+    for node in model.graph.node:
+        node.input[:] = ["embedding" if name == old else name for name in node.input]
+        node.output[:] = ["embedding" if name == old else name for name in node.output]
+    model.graph.output[0].name = "embedding"
+    frames = network.fixed_frames or "T"
+    size = int(network.model.output_shape[-1])
+    update_inputs_outputs_dims(
+        model,
+        {model.graph.input[0].name: ["batch", frames, PITCH_CLASSES]},
+        {"embedding": ["batch", size]},
+    )
+
+
+def run(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Embed batches ``(B, T, 12)`` with the file."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return [session.run(None, {name: batch})[0] for batch in batches]
+
+
+def read(path: Path) -> str:
+    """What the file says of itself; empty if it is not one of kinet's."""
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no base class of their own
+        raise ValueError(str(error).splitlines()[0]) from error
+    return str(session.get_modelmeta().custom_metadata_map.get(KEY, ""))

@@ -1,0 +1,40 @@
+"""TensorFlow SavedModel: a folder; what it says of itself is in ``assets.extra/kinet.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kinet.export.network import Network
+
+# The place that TensorFlow keeps for what users add.
+METADATA = Path("assets.extra", "kinet.json")
+
+
+def write(network: Network, path: Path, description: str, scratch: Path) -> None:
+    """Write the network, held by TensorFlow, and what it says of itself."""
+    write_bare(network, path)
+    file = path / METADATA
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(description)
+
+
+def write_bare(network: Network, path: Path) -> None:
+    """Write the network alone, for converters to read."""
+    network.model.export(str(path), format="tf_saved_model", verbose=False)
+
+
+def run(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Embed batches ``(B, T, 12)`` with the folder."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    return [loaded.serve(batch).numpy() for batch in batches]
+
+
+def read(path: Path) -> str:
+    """What the folder says of itself; empty if it is not one of kinet's."""
+    file = path / METADATA
+    return file.read_text() if file.is_file() else ""

@@ -1,0 +1,373 @@
+"""Exports agree with their model, say what they are, and are put in place whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+import kinet
+from kinet import export as exporting
+from kinet.checkpoint import Metadata, plugins_of, save
+from kinet.cli import run
+from kinet.config import ModelConfig
+from kinet.errors import CheckpointError, ExportError
+from kinet.export import FORMATS, export, read_export_metadata
+from kinet.export.formats import choose_road
+from kinet.export.network import as_float32, load_network
+from kinet.export.placing import place
+from kinet.model import build_classifier, build_embedder
+
+# Keras's own, under NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SMALL = {"stages": 2, "channels": 8, "time_field": 6, "frames": 110, "embedding_size": 16}
+CONFIGS = {
+    "fixed": ModelConfig(block="simple", attention=("channel", "temporal"), **SMALL),
+    "dynamic": ModelConfig(
+        block="wider", attention=("channel", "local"), pitch_axis="circular", **SMALL
+    ),
+}
+
+
+def usable(name):
+    try:
+        choose_road(FORMATS[name])
+    except ExportError:
+        return False
+    return True
+
+
+def needs(name):
+    return pytest.mark.skipif(not usable(name), reason=f"no library here that writes {name}")
+
+
+def hpcp(count, frames, seed=3):
+    """Random HPCP from dense to sparse, so that embeddings differ."""
+    values = np.random.default_rng(seed).random((count, frames, 12))
+    return (values ** (2.0 ** np.arange(count))[:, None, None]).astype("float32")
+
+
+def write_model(path, config, policy="float32"):
+    """A classifier whose batch normalisation has settled, as after training."""
+    keras.utils.set_random_seed(1)
+    model = build_classifier(config, 3)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(hpcp(8, config.frames), training=True)
+    save(path, model, Metadata(config, songs=("a", "b", "c"), plugins=plugins_of(config)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {name: write_model(folder / f"{name}.keras", c) for name, c in CONFIGS.items()}
+
+
+@pytest.fixture(scope="module")
+def exports(models):
+    """Every model in every format that can be written here: child processes, two at a time."""
+    wanted = [(kind, name) for kind in models for name in FORMATS if usable(name)]
+    with ThreadPoolExecutor(2) as pool:
+        done = pool.map(lambda pair: export(models[pair[0]], pair[1]), wanted)
+        return dict(zip(wanted, done, strict=True))
+
+
+def output_of(done, batches):
+    """The file's output; TensorFlow, if it is not the backend that runs, must not come in here."""
+    if done.format == "savedmodel" and keras.config.backend() != "tensorflow":
+        pytest.skip("TensorFlow is not the backend of this process")
+    return importlib.import_module(FORMATS[done.format].module).run(done.path, batches)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in FORMATS])
+@pytest.mark.parametrize("kind", CONFIGS)
+class TestEveryFormat:
+    def test_the_file_agrees_with_the_model_at_other_sizes(self, exports, models, kind, name):
+        done = exports[kind, name]
+        sizes = [(3, 110), (7, 110)] + ([(5, 93), (2, 241)] if kind == "dynamic" else [])
+        batches = [hpcp(*size, seed=8) for size in sizes]
+        model = kinet.load(models[kind])
+        for batch, rows in zip(batches, output_of(done, batches), strict=True):
+            expected = keras.ops.convert_to_numpy(model(batch, training=False))
+            assert np.ptp(expected, axis=0).max() > 0.05  # else agreement would mean nothing
+            np.testing.assert_allclose(rows, expected, atol=1e-4)
+
+    def test_the_report_is_true(self, exports, kind, name):
+        done = exports[kind, name]
+        assert 0 <= done.difference <= 1e-4 < 0.05 < done.spread
+        assert done.dynamic_axes == (("batch", "T") if kind == "dynamic" else ("batch",))
+        assert done.compared_with == keras.config.backend()
+        files = FORMATS[name].files(done.path)
+        if not done.path.is_dir():
+            assert done.bytes == sum(file.stat().st_size for file in files)
+        assert done.bytes > 4 * 5000  # float32 weights
+        assert not list(done.path.parent.glob(".kinet-export-*"))
+
+    def test_it_says_what_it_is(self, exports, kind, name):
+        if name == "onnx" and not importlib.util.find_spec("onnxruntime"):
+            pytest.skip("onnxruntime is not installed")
+        said = read_export_metadata(exports[kind, name].path)
+        config = CONFIGS[kind]
+        assert ModelConfig.from_dict(said["model"]) == config
+        assert said["fingerprint"] == Metadata(config).features.fingerprint()
+        assert said["features"] == Metadata(config).features.to_dict()
+        assert said["kinet"]
+        least = config.minimum_frames if kind == "dynamic" else config.frames
+        assert said["input"]["minimum_frames"] == least
+        assert said["input"]["dynamic"] == list(exports[kind, name].dynamic_axes)
+        assert "songs" not in said
+
+
+@needs("onnx")
+def test_axes_of_onnx_have_names(exports):
+    onnxruntime = importlib.import_module("onnxruntime")
+    session = onnxruntime.InferenceSession(exports["dynamic", "onnx"].path)
+    assert [(i.name, i.shape) for i in session.get_inputs()] == [("hpcp", ["batch", "T", 12])]
+    assert [(o.name, o.shape) for o in session.get_outputs()] == [("embedding", ["batch", 16])]
+
+
+ANY = next((name for name in ("savedmodel", "onnx") if usable(name)), "onnx")
+
+
+@needs(ANY)
+class TestTarget:
+    """What is at the target stays unless a file that agrees takes its place."""
+
+    @pytest.fixture
+    def done(self, exports, tmp_path):
+        """A copy of an export, with a mark by which to know it again."""
+        source = exports["fixed", ANY].path
+        target = tmp_path / source.name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+        return target
+
+    @staticmethod
+    def content(path):
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return {file: (file.stat().st_ino, file.stat().st_size) for file in files}
+
+    def test_an_export_that_is_there_is_refused(self, done, models):
+        before = self.content(done)
+        with pytest.raises(ExportError, match="already there; --force replaces it"):
+            export(models["fixed"], ANY, done)
+        assert self.content(done) == before
+
+    @pytest.mark.parametrize("fault", [0.01, np.nan])
+    def test_a_file_that_disagrees_is_not_put_in_place(self, done, models, monkeypatch, fault):
+        before = self.content(done)
+
+        def child(backend, job, folder, form):
+            rows = np.ones((5, 16), "float32")
+            np.savez(folder / "reference.npz", rows)
+            rows[2, 3] += fault
+            np.savez(folder / "write.npz", rows)
+
+        monkeypatch.setattr(exporting, "_run_child", child)
+        with pytest.raises(ExportError, match=r"by (1\.0e-02|nan); allowed"):
+            export(models["fixed"], ANY, done, force=True)
+        assert self.content(done) == before
+        assert [path.name for path in done.parent.iterdir()] == [done.name]
+
+    def test_a_damaged_model_is_named(self, models, tmp_path):
+        damaged = tmp_path / "damaged.keras"
+        with zipfile.ZipFile(models["fixed"]) as source, zipfile.ZipFile(damaged, "w") as copy:
+            for member in source.namelist():
+                content = source.read(member)
+                is_weights = member == "model.weights.h5"
+                copy.writestr(member, content[: len(content) // 2] if is_weights else content)
+        with pytest.raises(CheckpointError, match="cannot be loaded"):
+            export(damaged, ANY)
+        assert list(tmp_path.iterdir()) == [damaged]
+
+    def test_a_folder_that_cannot_be_written_is_named(self, models, tmp_path):
+        (tmp_path / "file").touch()
+        for parent in ("file", "absent"):
+            with pytest.raises(ExportError, match=f"cannot write to .*{parent}"):
+                export(models["fixed"], ANY, tmp_path / parent / f"x{FORMATS[ANY].ending}")
+
+
+@needs("onnx")
+def test_a_name_with_another_ending_is_refused(models, tmp_path):
+    with pytest.raises(ExportError, match=r"allowed: a name ending in \.onnx"):
+        export(models["fixed"], "onnx", models["fixed"], force=True)
+
+
+@needs("savedmodel")
+def test_force_never_replaces_another_folder(models, tmp_path):
+    (tmp_path / "music.wav").touch()
+    with pytest.raises(ExportError, match="is no SavedModel"):
+        export(models["fixed"], "savedmodel", tmp_path, force=True)
+    assert (tmp_path / "music.wav").exists()
+
+
+def test_two_files_are_both_replaced_or_neither(tmp_path):
+    """An OpenVINO .xml with the .bin of another model would load and be wrong."""
+    old, new, aside = (tmp_path / name for name in ("old", "new", "aside"))
+    for folder in (old, new, aside):
+        folder.mkdir()
+    for name in ("m.bin", "m.xml"):
+        (old / name).write_text("old")
+    (new / "m.bin").write_text("new")
+    staged, targets = ([folder / name for name in ("m.bin", "m.xml")] for folder in (new, old))
+    with pytest.raises(ExportError, match="what was there is unchanged"):
+        place(staged, targets, aside)
+    assert {path.name: path.read_text() for path in old.iterdir()} == dict.fromkeys(
+        ("m.bin", "m.xml"), "old"
+    )
+    (new / "m.xml").write_text("new")
+    place(staged, targets, aside)
+    assert {path.read_text() for path in old.iterdir()} == {"new"}
+
+
+def test_an_unknown_format_names_the_close_one(models):
+    with pytest.raises(ExportError, match="unknown format 'onx', did you mean 'onnx'"):
+        export(models["fixed"], "onx")
+
+
+def test_a_missing_or_foreign_model_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="no model file"):
+        export(tmp_path / "absent.keras", "onnx")
+    (tmp_path / "text.keras").write_text("no model")
+    with pytest.raises(CheckpointError, match="damaged or not a model file"):
+        export(tmp_path / "text.keras", "onnx")
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Hide modules from `find_spec`, and pretend that all others are there."""
+
+    def hide(*hidden):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, *_: None if name in hidden else object()
+        )
+
+    return hide
+
+
+class TestMissingLibraries:
+    @pytest.mark.parametrize("name", ["savedmodel", "litert"])
+    def test_tensorflow_is_asked_for(self, models, without, name):
+        without("tensorflow")
+        with pytest.raises(ExportError, match=r'not installed: tensorflow; .*"mulkinet\[export\]"'):
+            export(models["fixed"], name)
+
+    @pytest.mark.parametrize(
+        ("name", "runner"),
+        [("onnx", "onnxruntime"), ("litert", "ai_edge_litert"), ("openvino", "openvino")],
+    )
+    def test_nothing_is_written_that_cannot_be_run(self, models, without, name, runner):
+        without(runner)
+        with pytest.raises(ExportError, match=f"{runner} is not installed; install it with: pip"):
+            export(models["fixed"], name, models["fixed"].parent / "unchecked")
+
+    def test_the_road_depends_on_what_is_there(self, without):
+        without()
+        assert choose_road(FORMATS["onnx"]).backend == "tensorflow"
+        without("tf2onnx")
+        assert choose_road(FORMATS["onnx"]).backend == "torch"
+        without("tensorflow")
+        assert choose_road(FORMATS["openvino"]).backend == "torch"
+        without("tensorflow", "torch")
+        with pytest.raises(ExportError, match=r"written with tensorflow \+ onnx .* or torch \+"):
+            choose_road(FORMATS["onnx"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(FORMATS["onnx"].roads[1].missing()) or not importlib.util.find_spec("onnxruntime"),
+    reason="torch, onnx, onnxscript or onnxruntime is not installed",
+)
+def test_onnx_without_tensorflow(models, tmp_path, monkeypatch):
+    """Dynamic in both axes; how it compares is checked within."""
+    form = FORMATS["onnx"]
+    only_torch = dataclasses.replace(form, roads=form.roads[1:])
+    monkeypatch.setattr(exporting, "choose_road", lambda _: only_torch.roads[0])
+    done = export(models["dynamic"], "onnx", tmp_path / "x.onnx")
+    assert done.written_by == "torch"
+    assert done.dynamic_axes == ("batch", "T")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]  # weights are inside
+    assert read_export_metadata(done.path)["model"] == CONFIGS["dynamic"].to_dict()
+    rows = output_of(done, [hpcp(5, 93), hpcp(1, 241)])
+    assert [row.shape for row in rows] == [(5, 16), (1, 16)]
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_mixed_precision_becomes_float32(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = build_embedder(CONFIGS["fixed"])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = as_float32(mixed)
+    assert {layer.compute_dtype for layer in full.layers} == {"float32"}
+    assert {weight.dtype for weight in full.weights} == {"float32"}
+    assert [layer.name for layer in full.layers] == [layer.name for layer in mixed.layers]
+    for ours, theirs in zip(full.weights, mixed.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(ours),
+            keras.ops.convert_to_numpy(keras.ops.cast(theirs, "float32")),
+        )
+    assert as_float32(full) is full
+
+
+def test_the_sample_has_several_sizes(models):
+    fixed, _ = load_network(models["fixed"])
+    dynamic, _ = load_network(models["dynamic"])
+    assert [batch.shape for batch in fixed.batches()] == [(4, 110, 12), (1, 110, 12)]
+    assert dynamic.batches()[2].shape == (2, CONFIGS["dynamic"].minimum_frames, 12)
+    assert all(0 <= batch.min() <= batch.max() <= 1 for batch in dynamic.batches())
+
+
+def test_metadata_of_something_else(tmp_path):
+    for name, content in (("a.onnx", "no"), ("a.xml", "<a/>"), ("b.xml", "no"), ("a.tflite", "no")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ExportError, match=r"expected a \.onnx|cannot be read without"):
+            read_export_metadata(tmp_path / name)
+    for path in (tmp_path, tmp_path / "absent.onnx", tmp_path / "x.keras"):
+        with pytest.raises(ExportError, match=r"expected a \.onnx"):
+            read_export_metadata(path)
+
+
+class TestCommand:
+    @needs(ANY)
+    def test_the_newest_model_is_taken_and_force_replaces(
+        self, models, exports, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.chdir(tmp_path)
+        best = tmp_path / "models" / "a" / "best.keras"
+        best.parent.mkdir(parents=True)
+        shutil.copyfile(models["fixed"], best)
+        target = best.with_name(f"best{FORMATS[ANY].ending}")
+        old = exports["dynamic", ANY].path
+        (shutil.copytree if old.is_dir() else shutil.copyfile)(old, target)
+
+        assert run(["export", "--model-file", str(best), "--format", ANY]) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1
+        assert read_export_metadata(target)["input"]["dynamic"] == ["batch", "T"]
+
+        assert run(["export", "--format", ANY, "--force", "--json"]) == 0
+        out, err = capsys.readouterr()
+        said = json.loads(out)
+        assert said["path"] == str(target.relative_to(tmp_path))
+        assert said["difference"] < 1e-4
+        assert "models/a/best.keras" in err
+        assert read_export_metadata(target)["input"]["dynamic"] == ["batch"]
+        assert sorted(best.parent.iterdir()) == sorted([best, target])
+
+    def test_no_model_and_two_models(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        assert run(["export", "--format", "onnx"]) == 1
+        assert run(["export", "a", "--model-file", "b", "--format", "onnx"]) == 2
+        assert run(["export", "a", "--format", "onx"]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 3
