@@ -110,8 +110,9 @@ class Block:
     build : callable
         ``build(x, stage) -> tensor``: widens the receptive field by the stage's kernel, from
         ``(B, rows, T, c)`` to ``(B, rows - k_rows + 1, T - k_columns + 1, stage.channels)`` (on
-        the circular pitch axis 12 rows again), and treats every row alike. `check_block` of
-        `kinet.testing` proves it. Where Keras is needed, import it inside.
+        the circular pitch axis 12 rows again; before the last stage ``stage.squeezed_channels``
+        will do), and treats every row alike. `check_block` of `kinet.testing` proves it. Where
+        Keras is needed, import it inside.
     """
 
     name: str
