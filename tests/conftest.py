@@ -1,0 +1,52 @@
+"""Fixtures for all tests; the backend is settled before anything imports Keras."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from kinet.backend import choose
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+choose()
+
+
+@pytest.fixture
+def rng():
+    """A generator that gives the same numbers in every run."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put a made-up distribution on ``sys.path``; gives its folder.
+
+    ``install("name", "1.0", {"kinet.blocks": {"x": "module:attribute"}}, {"module": "source"})``
+    """
+
+    def put(distribution, version, groups, modules=None):
+        folder = tmp_path / f"site-{distribution}"
+        information = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        lines = []
+        for group, entries in groups.items():
+            lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+        (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for name, source in (modules or {}).items():
+            (folder / f"{name}.py").write_text(source)
+            made.append(name)
+        monkeypatch.syspath_prepend(str(folder))
+        importlib.invalidate_caches()
+        return folder
+
+    made: list[str] = []
+    yield put
+    for name in made:
+        sys.modules.pop(name, None)

@@ -1,0 +1,62 @@
+"""`kinet plugins` from the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kinet.cli import run
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+def test_the_table_names_every_built_in_with_its_distribution(capsys):
+    assert run(["plugins"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    lines = [line for line in captured.out.splitlines() if "mulkinet" in line]
+    for name in ("simple", "bottleneck", "wider", "channel", "temporal", "softmax", "triplet"):
+        assert any(f" {name} " in line for line in lines)
+
+
+def test_json(capsys):
+    assert run(["plugins", "--json"]) == 0
+    rows = {(row["kind"], row["name"]): row for row in json.loads(capsys.readouterr().out)}
+    row = rows["block", "simple"]
+    assert row["distribution"] == "mulkinet"
+    assert row["version"]
+    assert row["description"] == "one convolution of the stage's kernel at full width"
+    assert row["problem"] == ""
+    assert {("attention", "local"), ("loss", "supcon")} <= rows.keys()
+
+
+def test_a_broken_plugin_is_listed_with_its_cause_and_the_exit_code_is_0(install, capsys):
+    install("bad-plugin", "0.9", {"kinet.losses": {"bad": "bad_loss:loss"}},
+            {"bad_loss": "raise RuntimeError('no such device')"})  # fmt: skip
+    assert run(["plugins"]) == 0
+    out = capsys.readouterr().out
+    assert "loss 'bad' of bad-plugin 0.9 cannot be loaded: RuntimeError: no such device" in out
+    assert " simple " in out
+    assert run(["plugins", "--json"]) == 0
+    bad = next(r for r in json.loads(capsys.readouterr().out) if r["name"] == "bad")
+    assert bad["description"] == ""
+    assert bad["problem"].endswith("no such device")
+
+
+def test_it_loads_neither_keras_nor_a_backend():
+    code = (
+        "import sys; from kinet.commands.plugins import command; "
+        "from kinet import attention, blocks, losses\n"
+        "for room in (attention, blocks, losses):\n"
+        "    for name in {r.name for r in room.registry.listing() if r.distribution == 'mulkinet'}:"
+        " room.registry.get(name)\n"
+        "print(sorted({'keras', 'tensorflow', 'jax', 'torch'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
