@@ -1,0 +1,1 @@
+"""A plug-in for kinet: the block `dilated` and the attention module `squeeze-excite`."""

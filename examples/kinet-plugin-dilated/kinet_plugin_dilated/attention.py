@@ -1,0 +1,25 @@
+"""Squeeze-and-excitation: channels weighed by their average.
+
+After J. Hu, L. Shen and G. Sun, "Squeeze-and-excitation networks", CVPR 2018.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kinet.attention import Attention, Site
+
+
+def build(x: Any, site: Site) -> Any:
+    """Weigh channels by their average over pitch and time."""
+    # Imported here, so that `kinet plugins` does not wait for Keras.
+    from kinet_plugin_dilated.layers import SqueezeExcite
+
+    return SqueezeExcite(site.ratio, site.l2, name=site.name)(x)
+
+
+attention = Attention(
+    name="squeeze-excite",
+    description="squeeze-and-excitation: channels weighed by their average",
+    build=build,
+)
