@@ -217,7 +217,7 @@ def test_a_loss_that_depends_on_the_order():
 def test_a_loss_that_does_not_fall():
     from keras import ops
 
-    text = message(check_loss, loss(lambda t, p: -ops.sum(p**2, axis=1)[::-1] * 0 + 1))
+    text = message(check_loss, loss(lambda t, p: ops.sum(p**2, axis=1) * 0 + 1))
     assert "steps of training on one batch bring it down" in text
 
 
