@@ -284,6 +284,22 @@ class TestMissingLibraries:
 
 
 @pytest.mark.slow
+@needs("onnx")
+def test_a_process_that_only_writes(models, tmp_path):
+    """As where another backend gives the reference: nothing has called the model before."""
+    network, description = load_network(models["fixed"])
+    target = tmp_path / "x.onnx"
+    job = {"model_file": str(models["fixed"]), "target": str(target), "format": "onnx"}
+    form = FORMATS["onnx"]
+    exporting._run_child(choose_road(form).backend, {**job, "tasks": ["write"]}, tmp_path, form)
+    with np.load(tmp_path / "write.npz") as arrays:
+        rows = [arrays[name] for name in arrays.files]
+    for ours, theirs in zip(rows, network.run(network.batches()), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert read_export_metadata(target) == json.loads(description)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(
     any(FORMATS["onnx"].roads[1].missing()) or not importlib.util.find_spec("onnxruntime"),
     reason="torch, onnx, onnxscript or onnxruntime is not installed",

@@ -22,6 +22,8 @@ def write(network: Network, path: Path, description: str, scratch: Path) -> None
 
     raw = scratch / "raw.onnx"
     if keras.config.backend() == "tensorflow":
+        # Keras refuses to write ONNX from a model that was never called since it was loaded.
+        network.run([np.zeros((1, network.frames, PITCH_CLASSES), np.float32)])
         network.model.export(str(raw), format="onnx", verbose=False)
     else:
         torch_onnx.write(network, raw)
