@@ -262,7 +262,7 @@ def _seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
 def _state(model: keras.Model) -> dict[str, np.ndarray]:
     """The optimizer's variables, by position: their names differ between runs."""
     return {
-        f"optimizer_{index}": keras.ops.convert_to_numpy(variable.value)
+        f"optimizer_{index}": np.asarray(variable.numpy())
         for index, variable in enumerate(model.optimizer.variables)
     }
 

@@ -60,9 +60,7 @@ class Network:
 
     def run(self, batches: list[np.ndarray]) -> list[np.ndarray]:
         """Embed batches with the model itself."""
-        import keras
-
-        return [keras.ops.convert_to_numpy(self.model(batch, training=False)) for batch in batches]
+        return [np.asarray(self.model.predict_on_batch(batch)) for batch in batches]
 
 
 def load_network(model_file: Path) -> tuple[Network, str]:
