@@ -1,0 +1,254 @@
+"""The documentation is true: its code runs, its commands exist, its links lead somewhere.
+
+A page is executed from top to bottom in a folder of its own, where small data, a small model and
+a checkpoint of the original lie under the names that the pages use. ``python`` blocks share one
+namespace per page, ``pycon`` blocks are doctests in it, and of ``bash`` blocks the lines that
+begin with ``kinet`` are run. `kinet train` gets `SMALL` appended, which wins over the same options
+on the page.
+
+A block below ``<!-- not run: reason -->`` is only understood: Python is compiled, and a command's
+options must exist and have allowed values.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import h5py
+import numpy as np
+import pytest
+
+import kinet
+from kinet.cli import COMMANDS, cli, run
+from kinet.errors import ExportError
+from kinet.export.formats import choose_road, get_format
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+SMALL = shlex.split(
+    "--stages 1 --ki-out-channel 8 --feature-len 140 --embedding-len 16 --max-epoch 1"
+)
+BLOCK = re.compile(
+    r"(?P<marker><!-- not run: .+? -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PROMPT = re.compile(r"^kinet .*", re.MULTILINE)
+
+
+def read(page):
+    return (DOCS / page).read_text()
+
+
+def commands(code):
+    """The argument lists of the `kinet` commands in a shell block."""
+    return [shlex.split(line)[1:] for line in PROMPT.findall(code.replace("\\\n", " "))]
+
+
+def blocks(page):
+    return list(BLOCK.finditer(read(page)))
+
+
+def write_features(folder, data_dir, lists):
+    """Six songs in three versions, 150 to 190 vectors long."""
+    rng = np.random.default_rng(0)
+    (folder / data_dir).mkdir(parents=True)
+    names = []
+    for song in range(6):
+        tune = rng.random((190, 12)).astype(np.float32)
+        for version in range(3):
+            hpcp = np.roll(tune, int(rng.integers(12)), axis=1)[: 150 + 20 * version]
+            np.save(folder / data_dir / f"s{song}_v{version}.npy", hpcp)
+            names.append(f"s{song}\tv{version}\n")
+    for name, first, last in lists:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(names[3 * first : 3 * last]))
+
+
+def write_original(path, model):
+    """The weights of a model of one stage, under the names of the original code."""
+    names = {"stage0_kernel": "KI_0", "summary0": "Temporal_0", "summary1": "Temporal_1"}
+    weights = ("gamma", "beta", "moving_mean", "moving_variance")
+    with h5py.File(path, "w") as file:
+        for layer in model.layers:
+            arrays = layer.get_weights()
+            part, _, kind = layer.name.rpartition("_")
+            if layer.name in ("head", "head_bn"):
+                name = "Embedding" + layer.name.removeprefix("head").upper()
+            elif arrays:
+                name = f"{names[part]}_{ {'conv': 'Conv', 'bn': 'BN'}[kind] }"
+            keys = ("kernel",) if len(arrays) == 1 else weights
+            for key, array in zip(keys, arrays, strict=bool(arrays)):
+                file[f"{name}/{name}/{key}:0"] = array
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The files that pages speak of."""
+    from kinet.checkpoint import Metadata, save
+    from kinet.config import ModelConfig
+
+    folder = tmp_path_factory.mktemp("site")
+    write_features(folder, "features", [("lists/all", 0, 6)])
+    write_features(
+        folder,
+        "data/youtube_hpcp_npy",
+        [("meta/SHS100K-TRAIN", 0, 3), ("meta/SHS100K-VAL", 3, 4), ("meta/SHS100K-TEST", 4, 6)],
+    )
+    config = ModelConfig(block="simple", stages=1, attention=(), channels=8, embedding_size=16)
+    model = kinet.build(**config.to_dict())
+    (folder / "models" / "first").mkdir(parents=True)
+    save(folder / "models" / "first" / "best.keras", model, Metadata(model=config))
+    write_original(folder / "old.h5", model)
+    return folder
+
+
+def understand(arguments):
+    """Parse a command without running it; raises where an option does not exist."""
+    command = cli.get_command(click.Context(cli), arguments[0])
+    assert command is not None, f"no command {arguments[0]}"
+    command.make_context(arguments[0], list(arguments[1:]))
+
+
+def run_command(arguments, capsys):
+    if arguments[0] == "export":
+        try:
+            choose_road(get_format(arguments[arguments.index("--format") + 1]))
+        except ExportError as error:
+            pytest.skip(f"the rest of the page: {error}")
+    if arguments[0] == "train":
+        arguments = [*arguments, *SMALL]
+    code = run(arguments)
+    streams = capsys.readouterr()
+    assert code == 0, f"kinet {shlex.join(arguments)}\n{streams.out}{streams.err}"
+
+
+def run_doctest(code, namespace, page):
+    test = doctest.DocTestParser().get_doctest(code, namespace, page, page, 0)
+    namespace_after = test.globs
+    report: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False)
+    runner.run(test, out=report.append, clear_globs=False)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+    namespace.update(namespace_after)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys):
+    if not blocks(page):
+        pytest.skip("a page without code")
+    folder = tmp_path / "page"
+    shutil.copytree(site, folder)
+    if page == "tutorial.md":  # makes this model itself
+        shutil.rmtree(folder / "models")
+    monkeypatch.chdir(folder)
+    namespace = {"__name__": "page"}
+    for block in blocks(page):
+        code, language = block["code"], block["language"]
+        if language == "python":
+            compiled = compile(code, f"{page}", "exec")
+            if not block["marker"]:
+                exec(compiled, namespace)
+        elif language == "pycon":
+            assert not block["marker"], "a doctest that does not run says nothing"
+            run_doctest(code, namespace, page)
+        elif language == "bash":
+            for arguments in commands(code):
+                understand(arguments)
+                if not block["marker"]:
+                    run_command(arguments, capsys)
+        else:
+            assert language in ("text", "toml"), f"{language}: nothing says how to test it"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_has_a_language_and_every_marker_a_block(page):
+    fences = re.findall(r"^```(.*)$", read(page), re.MULTILINE)
+    assert all(opening for opening, _ in zip(fences[::2], fences[1::2], strict=True))
+    assert not any(fences[1::2])
+    marked = sum(bool(block["marker"]) for block in blocks(page))
+    assert marked == read(page).count("<!-- not run")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_shown_on_a_page(name):
+    shown = {
+        arguments[0]
+        for page in PAGES
+        for block in blocks(page)
+        if block["language"] == "bash"
+        for arguments in commands(block["code"])
+    }
+    assert name in shown
+
+
+def test_the_reference_of_commands_is_made_from_the_commands():
+    assert re.search(r"::: mkdocs-click\n +:module: kinet.cli\n", read("reference/commands.md"))
+
+
+def test_navigation_and_pages_agree():
+    navigation = (ROOT / "mkdocs.yml").read_text().split("\nnav:\n")[1]
+    assert sorted(re.findall(r"\S+\.md", navigation)) == PAGES
+
+
+def anchors(page):
+    """Anchors of the headings of a page, as MkDocs makes them."""
+    text = BLOCK.sub("", read(page))
+    words = [re.sub(r"[^\w\s-]", "", title).strip().lower() for title in titles(text)]
+    return {re.sub(r"[-\s]+", "-", title) for title in words}
+
+
+def titles(text):
+    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_lead_somewhere(page):
+    for link in LINK.findall(BLOCK.sub("", read(page))):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        path = (DOCS / page).parent / target if target else DOCS / page
+        assert path.is_file(), link
+        found = path.resolve().relative_to(DOCS.resolve()).as_posix()
+        assert not anchor or anchor in anchors(found), link
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md"])
+def test_links_from_the_root_lead_somewhere(name):
+    for link in LINK.findall((ROOT / name).read_text()):
+        assert "://" in link or (ROOT / link).is_file(), link
+
+
+def test_the_table_of_rooms_has_every_room():
+    named = re.findall(r"^\| `([\w.]+)/?` \|", read("design.md"), re.MULTILINE)
+    folder = ROOT / "kinet"
+    there = [path.name for path in folder.glob("*.py")]
+    there += [path.parent.name for path in folder.glob("*/__init__.py")]
+    assert sorted(named) == sorted(there)
+
+
+def test_sessions_of_nox_are_those_that_contributing_names():
+    named = re.findall(r"^\| `(\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    source = (ROOT / "noxfile.py").read_text()
+    there = re.findall(r"^@nox\.session\n(?:@.+\n)*def (\w+)", source, re.MULTILINE)
+    assert named == there
+
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages(kinet.__path__, "kinet."))
+
+
+@pytest.mark.parametrize("name", ["kinet", *MODULES])
+def test_examples_in_docstrings_are_true(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert outcome.failed == 0, capsys.readouterr().out
