@@ -27,6 +27,7 @@ WITHOUT_BACKEND = [
     "tests/test_inspection.py",
     "tests/test_metrics.py",
     "tests/test_renditions.py",
+    "tests/test_size.py",
     "tests/test_split.py",
     "tests/test_tracks.py",
 ]
@@ -60,7 +61,15 @@ def tests(session: nox.Session, backend: str) -> None:
         f"sys.exit([name for name in {others!r} if u.find_spec(name)] or None)",
     )
     ignored = [] if backend == "tensorflow" else [f"--ignore={path}" for path in WITHOUT_BACKEND]
-    session.run("pytest", "-q", *ignored, *session.posargs, env={"KERAS_BACKEND": backend})
+    # Two processes: tracing and compiling, most of the work, keep one core busy each.
+    session.run(
+        "pytest",
+        "-q",
+        *("-n", "2", "--dist", "loadscope"),
+        *ignored,
+        *session.posargs,
+        env={"KERAS_BACKEND": backend},
+    )
 
 
 @nox.session
@@ -68,8 +77,8 @@ def plugin(session: nox.Session) -> None:
     """A third-party package: its own tests, and a training run with its block."""
     example = "examples/kinet-plugin-dilated"
     session.install(*BACKENDS["jax"], f"./{example}")
-    session.run("pytest", "-q", "-c", f"{example}/pyproject.toml", example)
-    session.run("pytest", "-q", "tests/test_plugin_training.py", env={"KINET_TEST_BLOCK": "dilated"})
+    session.run("pytest", "-q", "-n", "2", "-c", f"{example}/pyproject.toml", example)
+    session.run("pytest", "-q", "tests/test_plugin_training.py")
 
 
 @nox.session

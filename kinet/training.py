@@ -88,7 +88,7 @@ def train(
     resume : bool
         Go on after the last finished epoch of ``last.keras``.
     start_from : keras.Model, optional
-        Begin with the weights of this embedder or classifier.
+        Begin with the weights of this embedder, or of the one within this classifier.
 
     Returns
     -------
@@ -113,7 +113,8 @@ def train(
     with data_parallel(task.devices):
         model = _build(task, loss, len(batches.songs))
         if start_from is not None:
-            copy_weights(start_from, model)
+            # The classifier begins anew: its columns are other songs.
+            copy_weights(embedder_of(start_from), embedder_of(model))
         history = _restore(task.folders.last, model) if resume else []
         with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:
             return _run_epochs(task, model, batches, history, listener, log)
@@ -290,7 +291,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     Raises
     ------
     CheckpointError
-        If a layer of `target` below the classifier is missing in `source`, or a shape differs.
+        If a layer of `target` is missing in `source`, or a shape differs.
     """
     there = {layer.name: layer.get_weights() for layer in source.layers}
     for layer in target.layers:

@@ -31,9 +31,7 @@ def test_convert_writes_a_model_file_that_gives_the_same_embedding(checkpoint, t
     said = capsys.readouterr().err
     assert "block wider, S = 4, attention channel, T = 200, 16 channels, 7 songs" in said
     expected = np.load(checkpoint.with_suffix(".npz"))
-    embedding = keras.ops.convert_to_numpy(
-        kinet.load(target)(expected["hpcp"].transpose(0, 2, 1))
-    )
+    embedding = keras.ops.convert_to_numpy(kinet.load(target)(expected["hpcp"].transpose(0, 2, 1)))
     np.testing.assert_allclose(embedding, expected["embedding"], rtol=0, atol=1e-5)
 
 

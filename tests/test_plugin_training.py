@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from test_training import SMALL, write_layout
 
@@ -11,7 +9,7 @@ from kinet.blocks import registry
 from kinet.checkpoint import read_metadata
 from kinet.cli import run
 
-BLOCK = os.environ.get("KINET_TEST_BLOCK", "dilated")
+BLOCK = "dilated"
 
 
 @pytest.mark.skipif(

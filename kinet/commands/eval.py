@@ -26,7 +26,7 @@ from kinet.tracks import Track, present, read_list
 
 @click.command("eval")
 @data_option
-@click.option("--test-ls", type=path_type, default=TEST_LIST, show_default=True)
+@click.option("--test-ls", type=path_type, default=TEST_LIST)
 @click.option("--model-file", type=path_type, help="By default the best of the newest run.")
 @click.option(
     "-S",
@@ -37,7 +37,7 @@ from kinet.tracks import Track, present, read_list
     help="Accepted for the original's sake and checked: the model file knows its stages.",
 )
 @click.option("--feature-len", type=int, help="T. By default the model's own.")
-@click.option("--protocol", type=click.Choice(PROTOCOLS), default="standard", show_default=True)
+@click.option("--protocol", type=click.Choice(PROTOCOLS), default="standard")
 @click.option("--allow-missing", is_flag=True, help="Evaluate on the files that are there.")
 @click.option("--per-query", type=path_type, metavar="CSV", help="Write the values per query.")
 @click.option("--batchsize", "--batch-size", type=click.IntRange(1), default=32)

@@ -28,7 +28,6 @@ def data_option(command: F) -> F:
         "--data-dir",
         type=path_type,
         default=DATA_DIR,
-        show_default=True,
         help="Folder of <song>_<version>.npy files, HPCP (T, 12).",
     )(command)
 

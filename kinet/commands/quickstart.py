@@ -37,11 +37,11 @@ EPOCHS = 12
 
 
 @click.command("quickstart")
-@click.option("--out", type=path_type, default="quickstart", show_default=True, help="Folder.")
-@click.option("--songs", type=int, default=150, show_default=True, help="Chorales.")
-@click.option("--versions", type=int, default=8, show_default=True, help="Versions of each.")
-@click.option("--max-epoch", "--epochs", type=int, default=EPOCHS, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=path_type, default="quickstart", help="Folder.")
+@click.option("--songs", type=int, default=150, help="Chorales.")
+@click.option("--versions", type=int, default=8, help="Versions of each.")
+@click.option("--max-epoch", "--epochs", type=int, default=EPOCHS)
+@click.option("--seed", type=int, default=0)
 @engine_options
 @json_option
 def command(

@@ -22,11 +22,9 @@ from kinet.tracks import Track, read_list
     required=True,
     help="Folder for the lists; made if it is not there.",
 )
-@click.option(
-    "--val", type=float, default=0.1, show_default=True, help="Share of songs for validation."
-)
-@click.option("--test", type=float, default=0.2, show_default=True, help="Share of songs for test.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same split.")
+@click.option("--val", type=float, default=0.1, help="Share of songs for validation.")
+@click.option("--test", type=float, default=0.2, help="Share of songs for test.")
+@click.option("--seed", type=int, default=0, help="Same seed, same split.")
 @click.option("--force", is_flag=True, help="Replace lists that exist.")
 def command(list_file: str, out: str, val: float, test: float, seed: int, force: bool) -> None:
     """Split LIST into LIST-TRAIN, LIST-VAL and LIST-TEST that share no song.

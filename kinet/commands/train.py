@@ -70,9 +70,9 @@ def _loss_options(
 @click.command("train")
 @click.option("--tag", help="Name of the run. By default made from the settings.")
 @data_option
-@click.option("--train-ls", type=path_type, default=TRAIN_LIST, show_default=True)
-@click.option("--val-ls", type=path_type, default=VALIDATION_LIST, show_default=True)
-@click.option("--block", default=MODEL.block, show_default=True, help="See kinet plugins.")
+@click.option("--train-ls", type=path_type, default=TRAIN_LIST, help="The training list.")
+@click.option("--val-ls", type=path_type, default=VALIDATION_LIST, help="The validation list.")
+@click.option("--block", default=MODEL.block, help="See kinet plugins.")
 @click.option(
     "-S",
     "--stages",
@@ -80,29 +80,31 @@ def _loss_options(
     "stages",
     type=int,
     default=MODEL.stages,
-    show_default=True,
     help=f"Stages, a divisor of 12: {', '.join(map(str, STAGE_COUNTS))}.",
 )
 @click.option(
     "--attention",
     default=",".join(MODEL.attention),
-    show_default=True,
     callback=_attention,
     help="Attention modules in their order, or none. See kinet plugins.",
 )
 @click.option("--no-chnlatt", is_flag=True, help="Without channel attention.")
 @click.option("--no-tempatt", is_flag=True, help="Without temporal attention.")
+@click.option("--pitch-axis", type=click.Choice(PITCH_AXES), default=MODEL.pitch_axis)
+@click.option("--feature-len", type=int, default=MODEL.frames, help="T, in HPCP vectors.")
 @click.option(
-    "--pitch-axis", type=click.Choice(PITCH_AXES), default=MODEL.pitch_axis, show_default=True
+    "--time-field", type=int, default=MODEL.time_field, help="Receptive field in vectors."
 )
-@click.option("--feature-len", type=int, default=MODEL.frames, show_default=True, help="T.")
-@click.option("--time-field", type=int, default=MODEL.time_field, show_default=True)
-@click.option("--ki-out-channel", type=int, default=MODEL.channels, show_default=True)
-@click.option("--bn-ratio", type=int, default=MODEL.bottleneck_ratio, show_default=True)
-@click.option("--attention-ratio", type=int, default=MODEL.attention_ratio, show_default=True)
-@click.option("--embedding-len", type=int, default=MODEL.embedding_size, show_default=True)
-@click.option("--regularize", type=float, default=MODEL.l2, show_default=True, help="L2 penalty.")
-@click.option("--loss", default=TRAINING.loss, show_default=True, help="See kinet plugins.")
+@click.option("--ki-out-channel", type=int, default=MODEL.channels, help="Channels.")
+@click.option("--bn-ratio", type=int, default=MODEL.bottleneck_ratio, help="Squeeze of blocks.")
+@click.option(
+    "--attention-ratio", type=int, default=MODEL.attention_ratio, help="Squeeze of attention."
+)
+@click.option(
+    "--embedding-len", type=int, default=MODEL.embedding_size, help="Length of an embedding."
+)
+@click.option("--regularize", type=float, default=MODEL.l2, help="L2 penalty.")
+@click.option("--loss", default=TRAINING.loss, help="See kinet plugins.")
 @click.option(
     "--loss-option",
     multiple=True,
@@ -111,16 +113,23 @@ def _loss_options(
     help="A setting of the loss, such as margin=0.3.",
 )
 @click.option(
-    "--versions-per-song", type=int, help="K of batches of P songs x K versions. [default: loss's]"
+    "--versions-per-song",
+    type=int,
+    help="K of batches of P songs x K versions. By default the loss's own.",
 )
 @click.option(
-    "--batchsize", "--batch-size", type=int, default=TRAINING.batch_size, show_default=True
+    "--batchsize", "--batch-size", type=int, default=TRAINING.batch_size, help="Tracks in a batch."
 )
-@click.option("--max-epoch", "--epochs", type=int, default=TRAINING.epochs, show_default=True)
-@click.option("--lr", type=float, default=TRAINING.learning_rate, show_default=True)
-@click.option("--dropout", type=float, default=TRAINING.dropout, show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), default=TRAINING.precision)
-@click.option("--seed", type=int, default=TRAINING.seed, show_default=True)
+@click.option("--max-epoch", "--epochs", type=int, default=TRAINING.epochs, help="Epochs.")
+@click.option("--lr", type=float, default=TRAINING.learning_rate, help="Of the first epoch.")
+@click.option("--dropout", type=float, default=TRAINING.dropout, help="Before the classifier.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=TRAINING.precision,
+    help="Of the arithmetic.",
+)
+@click.option("--seed", type=int, default=TRAINING.seed, help="Same seed, same run.")
 @click.option("--patience", type=int, help="Stop after so many epochs without a better mAP.")
 @click.option("--checkpoint", type=path_type, help="Begin with the weights of this model.")
 @click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
