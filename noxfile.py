@@ -61,6 +61,16 @@ def tests(session: nox.Session, backend: str) -> None:
         f"sys.exit([name for name in {others!r} if u.find_spec(name)] or None)",
     )
     ignored = [] if backend == "tensorflow" else [f"--ignore={path}" for path in WITHOUT_BACKEND]
+    environment = {"KERAS_BACKEND": backend}
+    if backend == "jax":
+        # Most of the time goes into compiling: keep what is compiled, and optimise it less.
+        environment |= {
+            "JAX_COMPILATION_CACHE_DIR": session.create_tmp(),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            "XLA_FLAGS": "--xla_backend_optimization_level=0 "
+            "--xla_llvm_disable_expensive_passes=true",
+        }
     # Two processes: tracing and compiling, most of the work, keep one core busy each.
     session.run(
         "pytest",
@@ -68,7 +78,7 @@ def tests(session: nox.Session, backend: str) -> None:
         *("-n", "2", "--dist", "loadscope"),
         *ignored,
         *session.posargs,
-        env={"KERAS_BACKEND": backend},
+        env=environment,
     )
 
 

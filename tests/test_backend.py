@@ -90,7 +90,8 @@ options.check_gpus = backend.check_gpus
 from kinet.cli import run
 sys.exit(run(["train", *{SMALL!r}, "--gpu", "0,1", "--tag", "two"]))
 """
-    done = python(script, XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+    done = python(script, XLA_FLAGS=flags)
     if keras.config.backend() == "torch":
         assert done.returncode == 1
         assert "use --gpu with one number, or --backend jax or tensorflow" in done.stderr
