@@ -65,7 +65,7 @@ def tests(session: nox.Session, backend: str) -> None:
     if backend == "jax":
         # Most of the time goes into compiling: keep what is compiled, and optimise it less.
         environment |= {
-            "JAX_COMPILATION_CACHE_DIR": session.create_tmp(),
+            "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp()).resolve()),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             "XLA_FLAGS": "--xla_backend_optimization_level=0 "
