@@ -63,13 +63,11 @@ def tests(session: nox.Session, backend: str) -> None:
     ignored = [] if backend == "tensorflow" else [f"--ignore={path}" for path in WITHOUT_BACKEND]
     environment = {"KERAS_BACKEND": backend}
     if backend == "jax":
-        # Most of the time goes into compiling: keep what is compiled, and optimise it less.
+        # Most of the time goes into compiling: keep what is compiled.
         environment |= {
             "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp()).resolve()),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-            "XLA_FLAGS": "--xla_backend_optimization_level=0 "
-            "--xla_llvm_disable_expensive_passes=true",
         }
     # Two processes: tracing and compiling, most of the work, keep one core busy each.
     session.run(
