@@ -84,7 +84,7 @@ def tests(session: nox.Session, backend: str) -> None:
 def plugin(session: nox.Session) -> None:
     """A third-party package: its own tests, and a training run with its block."""
     example = "examples/kinet-plugin-dilated"
-    session.install(*BACKENDS["jax"], f"./{example}")
+    session.install(*BACKENDS["torch"], f"./{example}")
     session.run("pytest", "-q", "-n", "2", "-c", f"{example}/pyproject.toml", example)
     session.run("pytest", "-q", "tests/test_plugin_training.py")
 

@@ -28,12 +28,12 @@ MODEL = ModelConfig(
     stages=4,
     attention=("channel",),
     pitch_axis="circular",
-    frames=160,
+    frames=200,
     channels=32,
     time_field=24,
     embedding_size=64,
 )
-EPOCHS = 12
+EPOCHS = 16
 
 
 @click.command("quickstart")
