@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,16 +109,29 @@ def train(
         task.tracks, task.model.frames, task.training.batch_size, size, task.training.seed
     )
     seed_everything(task.training.seed)
-    keras.config.set_dtype_policy(task.training.precision)
     task.folders.make()
-    with data_parallel(task.devices):
+    with _precision(task.training.precision), data_parallel(task.devices):
         model = _build(task, loss, len(batches.songs))
         if start_from is not None:
             # The classifier begins anew: its columns are other songs.
             copy_weights(embedder_of(start_from), embedder_of(model))
-        history = _restore(task.folders.last, model) if resume else []
+        history: list[Record] = []
+        # A run that was killed in its first epoch has nothing to go on from: it begins again.
+        if resume and task.folders.last.exists():
+            history = _restore(task.folders.last, model, batches.songs)
         with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:
             return _run_epochs(task, model, batches, history, listener, log)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Build layers of this dtype policy, and leave Keras as it was."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _build(task: Task, loss: Loss, songs: int) -> keras.Model:
@@ -262,14 +276,24 @@ def _seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
 
 def _state(model: keras.Model) -> dict[str, np.ndarray]:
     """The optimizer's variables, by position: their names differ between runs."""
-    return {
-        f"optimizer_{index}": np.asarray(variable.numpy())
-        for index, variable in enumerate(model.optimizer.variables)
-    }
+    state = {}
+    for index, variable in enumerate(model.optimizer.variables):
+        values = np.asarray(variable.numpy())
+        # NumPy's files know no bfloat16; float32 holds it exactly.
+        exact = values if values.dtype.kind in "biu" else values.astype(np.float32)
+        state[f"optimizer_{index}"] = exact
+    return state
 
 
-def _restore(path: Path, model: keras.Model) -> list[Record]:
+def _restore(path: Path, model: keras.Model, songs: tuple[str, ...]) -> list[Record]:
     saved, metadata = load_model(path)
+    if metadata.songs and metadata.songs != songs:
+        odd = sorted(set(metadata.songs) ^ set(songs))
+        raise CheckpointError(
+            f"{path} was trained on {len(metadata.songs)} songs and the training list has "
+            f"{len(songs)}, {len(odd)} of them not in both, first {odd[0]}; resume with the list "
+            "that the run began with"
+        )
     state = read_state(path)
     copy_weights(saved, model)
     variables = model.optimizer.variables

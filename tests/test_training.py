@@ -230,13 +230,14 @@ def test_patience_ends_a_run():
         ["--loss", "triplet", "--loss-option", "margin=0.2", "--no-tempatt"],
         ["--loss", "supcon", "--attention", "channel,local", "--pitch-axis", "circular"],
         ["--precision", "mixed_bfloat16", "--no-chnlatt", "--workers", "2"],
+        ["--precision", "bfloat16", "--no-tempatt"],
     ],
 )
 def test_other_losses_attentions_and_precisions_train(layout, more):
-    try:
-        assert run(["train", *SMALL, "--max-epoch", "1", "--tag", "other", *more]) == 0
-    finally:
-        keras.config.set_dtype_policy("float32")
+    assert run(["train", *SMALL, "--max-epoch", "1", "--tag", "other", *more]) == 0
+    assert keras.config.dtype_policy().name == "float32"
+    state = read_state("models/other/last.keras")
+    assert all(values.dtype.kind in "fiu" for values in state.values())
     history = read_metadata(layout / "models/other/last.keras").history
     assert np.isfinite(history[0]["loss"])
     assert run(["eval", "--model-file", "models/other/best.keras"]) == 0
@@ -383,6 +384,21 @@ def test_resuming_with_other_settings_is_refused(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     said = refuse(capsys, "train", "--resume", "--tag", "whole", "--lr", "0.5")
     assert "--lr 0.5 contradicts 0.001" in said
+
+
+def test_resuming_with_other_songs_is_refused(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    Path("meta/other").write_text("100 0\n100 1\n3 0\n3 1\n")
+    said = refuse(capsys, "train", "--resume", "--tag", "whole", "--train-ls", "meta/other")
+    assert "resume with the list that the run began with" in said
+
+
+def test_a_run_killed_in_its_first_epoch_begins_again(trained, layout):
+    settings = (trained / "models/whole/settings.json").read_text()
+    (layout / "models/early").mkdir(parents=True)
+    (layout / "models/early/settings.json").write_text(settings)
+    assert run(["train", "--resume", "--tag", "early"]) == 0
+    assert_same_run(layout / "models/early/last.keras", trained / "models/whole/last.keras")
 
 
 def test_eval_without_a_run(layout, capsys):

@@ -24,16 +24,16 @@ from kinet.tracks import read_list
 
 # Small enough for two cores; the chorales last about 200 vectors.
 MODEL = ModelConfig(
-    block="wider",
-    stages=4,
-    attention=("channel",),
+    block="simple",
+    stages=3,
+    attention=(),
     pitch_axis="circular",
     frames=200,
     channels=32,
     time_field=24,
     embedding_size=64,
 )
-EPOCHS = 16
+EPOCHS = 20
 
 
 @click.command("quickstart")

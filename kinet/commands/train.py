@@ -171,7 +171,8 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         lists[option] = read_complete_list(
             Path(settings[option]), default, Path(settings["data_dir"])
         )
-    folders.write_settings(settings)
+    if not options["resume"]:
+        folders.write_settings(settings)
     devices = start_backend(options["backend"], options["gpu"])
 
     from kinet.training import Task, train
