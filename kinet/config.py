@@ -20,7 +20,7 @@ UNROLLED_ROWS = PITCH_CLASSES + WRAPPED_ROWS
 TIME_FIELD = 48
 STAGE_COUNTS = (1, 2, 3, 4, 6, 12)
 PITCH_AXES = ("unrolled", "circular")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 SUMMARY_KERNEL = 10
 SUMMARY_DILATION = 3
@@ -232,7 +232,7 @@ class TrainConfig(_Settings):
     dropout : float
         Before the classifier of a loss that has one.
     precision : str
-        A Keras dtype policy: ``float32``, ``mixed_bfloat16``, ``mixed_float16``, ``bfloat16``.
+        A Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
     seed : int
         Of weights, crops, order and dropout.
     patience : int or None

@@ -276,13 +276,10 @@ def _seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
 
 def _state(model: keras.Model) -> dict[str, np.ndarray]:
     """The optimizer's variables, by position: their names differ between runs."""
-    state = {}
-    for index, variable in enumerate(model.optimizer.variables):
-        values = np.asarray(variable.numpy())
-        # NumPy's files know no bfloat16; float32 holds it exactly.
-        exact = values if values.dtype.kind in "biu" else values.astype(np.float32)
-        state[f"optimizer_{index}"] = exact
-    return state
+    return {
+        f"optimizer_{index}": np.asarray(variable.numpy())
+        for index, variable in enumerate(model.optimizer.variables)
+    }
 
 
 def _restore(path: Path, model: keras.Model, songs: tuple[str, ...]) -> list[Record]:

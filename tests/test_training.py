@@ -230,7 +230,7 @@ def test_patience_ends_a_run():
         ["--loss", "triplet", "--loss-option", "margin=0.2", "--no-tempatt"],
         ["--loss", "supcon", "--attention", "channel,local", "--pitch-axis", "circular"],
         ["--precision", "mixed_bfloat16", "--no-chnlatt", "--workers", "2"],
-        ["--precision", "bfloat16", "--no-tempatt"],
+        ["--precision", "mixed_float16", "--no-tempatt"],
     ],
 )
 def test_other_losses_attentions_and_precisions_train(layout, more):
