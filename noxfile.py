@@ -19,6 +19,7 @@ BACKENDS = {
 }
 # What is the same under every backend is tested once.
 WITHOUT_BACKEND = [
+    "tests/test_benchmarks.py",
     "tests/test_check.py",
     "tests/test_chorales.py",
     "tests/test_evaluation.py",
