@@ -20,10 +20,10 @@ HEAVY = {"keras", *ENGINES}
 LEVELS = [
     {"errors"},
     {"config", "files", "registry", "backend"},
-    {"audio", "metrics", "scores"},
-    {"hpcp", "tracks"},
-    {"notes", "splits", "inspection", "batches"},
-    {"renditions", "evaluation"},
+    {"audio", "metrics", "scores", "spectrum"},
+    {"hpcp", "tracks", "sources"},
+    {"notes", "splits", "inspection", "batches", "manifest", "collections"},
+    {"renditions", "evaluation", "extraction", "packing"},
     {"chorales", "layers", "pictures", "runlog", "runs"},
     {"attention", "blocks", "losses"},
     {"model", "original"},
@@ -36,7 +36,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 LIGHT = {
     "errors", "config", "files", "registry", "audio", "hpcp", "tracks", "splits", "inspection",
     "batches", "metrics", "evaluation", "notes", "scores", "renditions", "chorales", "runs",
-    "runlog",
+    "runlog", "spectrum", "sources", "manifest", "collections", "extraction", "packing",
 }  # fmt: skip
 
 
