@@ -1,4 +1,4 @@
-"""Harmonic pitch class profiles (HPCP) from spectral peaks.
+"""Harmonic pitch class profiles (HPCP) of a waveform.
 
 The definition is that of Gómez, "Tonal Description of Music Audio Signals", PhD thesis,
 Universitat Pompeu Fabra, 2006, section 3.2, with the harmonic strengths that Essentia uses, so
@@ -7,17 +7,61 @@ that features agree with those on which the published models were trained.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.errors import DataError, SettingsError
+from kinet.spectrum import frames_of, spectral_peaks
 
 # The exponent of the cosine with which a peak counts for the bins around it.
 WEIGHTINGS = {"cosine": 1, "squaredCosine": 2}
 
 # Harmonics up to this one count in full; later ones less and less.
 LAST_FULL_HARMONIC = 4
+
+
+def hpcp_of_blocks(
+    blocks: Iterable[NDArray[np.float32]], config: FeatureConfig | None = None
+) -> NDArray[np.float32]:
+    """HPCP vectors of a waveform that comes in pieces, as the models take them.
+
+    Frames, their spectral peaks, HPCP of each frame, blocks of frames to vectors.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (n,), float32
+        Pieces of the mono waveform at the sample rate of `config`, of any lengths. The result
+        depends on their concatenation only. One piece at a time is held, beside the HPCP.
+    config : FeatureConfig, optional
+        All of it is read.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, bins)
+        In [0, 1]. Silence gives zeros. T is 0 if the waveform is shorter than one vector,
+        0.46 s by default.
+
+    Raises
+    ------
+    DataError
+        If a sample is not finite or a piece does not have one axis.
+    SettingsError
+        If a setting is unknown or the band reaches half the sample rate.
+
+    Examples
+    --------
+    >>> time = np.arange(44100, dtype=np.float32) / 44100
+    >>> hpcp_of_blocks([0.1 * np.sin(2 * np.pi * 440 * time)])[1].astype(float).round(1).tolist()
+    [1.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    config = config or FeatureConfig()
+    by_frame = [np.zeros((0, config.bins), dtype=np.float32)]
+    for frames in frames_of(blocks, config):
+        by_frame.append(hpcp_from_peaks(*spectral_peaks(frames, config), config))
+    return pool_frames(np.concatenate(by_frame), config.frames_per_vector)
 
 
 def harmonic_strengths(harmonics: int) -> list[tuple[float, float]]:
@@ -98,19 +142,20 @@ def fold_peaks(
     position = config.bins * np.log2(hertz[heard] / config.reference_frequency)
     energy = linear[heard] ** 2
     window = config.weighting_window * bins_per_semitone
-    reach = int(window / 2 + 0.5)
+    intervals, strengths = np.transpose(harmonic_strengths(config.harmonics))[:, :, np.newaxis]
+    shifted = position - intervals * bins_per_semitone
+    # The strength scales the magnitude, so it is squared with it.
+    amount = strengths**2 * energy
+    lowest = np.ceil(shifted - window / 2)
+    start = frame * config.bins
 
     folded = np.zeros(len(hertz) * config.bins)
-    for interval, strength in harmonic_strengths(config.harmonics):
-        shifted = position - interval * bins_per_semitone
-        nearest = np.rint(shifted).astype(np.int64)
-        for step in range(-reach, reach + 1):
-            distance = np.abs(shifted - nearest - step)
-            cosine = np.where(distance < window / 2, np.cos(np.pi * distance / window), 0.0)
-            # The strength scales the magnitude, so it is squared with it.
-            amount = cosine ** WEIGHTINGS[config.weighting] * strength**2 * energy
-            cell = frame * config.bins + (nearest + step) % config.bins
-            folded += np.bincount(cell, amount, minlength=len(folded))
+    for step in range(int(np.ceil(window))):
+        nearby = lowest + step
+        distance = np.minimum(np.abs(shifted - nearby), window / 2)
+        weight = np.cos(np.pi / window * distance) ** WEIGHTINGS[config.weighting]
+        cell = start + nearby.astype(np.int64) % config.bins
+        folded += np.bincount(cell.ravel(), (weight * amount).ravel(), minlength=len(folded))
     return folded.reshape(len(hertz), config.bins)
 
 
