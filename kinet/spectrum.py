@@ -126,8 +126,42 @@ def spectral_peaks(
     (440.0, 0.5, False)
     """
     config = config or FeatureConfig()
+    return peaks_of_spectra(_spectra(_checked_frames(frames, config), config), config)
+
+
+def peaks_of_spectra(
+    spectra: NDArray[np.float32], config: FeatureConfig | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The strongest local maxima of magnitude spectra, as `spectral_peaks` has them.
+
+    Parameters
+    ----------
+    spectra : ndarray of float32, shape (n, frame_size // 2 + 1)
+        Linear magnitudes.
+    config : FeatureConfig, optional
+        Read are sample rate, frame size, band, number of peaks and threshold.
+
+    Returns
+    -------
+    frequencies, magnitudes : ndarray of float64, shape (n, maximum_peaks)
+        As `spectral_peaks`.
+
+    Raises
+    ------
+    SettingsError
+        If the band reaches half the sample rate.
+
+    Examples
+    --------
+    >>> spectrum = np.zeros((1, 2049), dtype=np.float32)
+    >>> spectrum[0, 40:43] = 0.1, 0.2, 0.1
+    >>> hertz, linear = peaks_of_spectra(spectrum)
+    >>> float(hertz[0, 0] * 4096 / 44100), float(linear[0, 0].round(3))
+    (41.0, 0.2)
+    """
+    config = config or FeatureConfig()
     first, last = _band(config)
-    band = _spectra(_checked_frames(frames, config), config)[:, first : last + 2]
+    band = spectra[:, first : last + 2]
     left, middle, right = band[:, :-2], band[:, 1:-1], band[:, 2:]
     is_peak = (middle > left) & (middle >= right) & (middle > config.magnitude_threshold)
     # Flat positions: several times as fast as pairs of indices.

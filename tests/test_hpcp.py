@@ -1,4 +1,4 @@
-"""HPCP from spectral peaks: golden values of Essentia, rotation, silence, pooling."""
+"""HPCP: golden values of Essentia, rotation, silence, pooling."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signals import signals
 
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
@@ -14,11 +15,13 @@ from kinet.hpcp import (
     fold_peaks,
     harmonic_strengths,
     hpcp_from_peaks,
+    hpcp_of_blocks,
     pool_frames,
     unit_maximum,
 )
 
-GOLDEN = Path(__file__).parent / "data" / "hpcp_peaks.json"
+DATA = Path(__file__).parent / "data"
+GOLDEN = DATA / "hpcp_peaks.json"
 
 
 def random_peaks(seed, frames=20, peaks=10, low=200.0, high=900.0):
@@ -144,3 +147,64 @@ def test_pooling_refuses_what_it_cannot_pool():
 
 def test_unit_maximum_of_no_rows():
     assert unit_maximum(np.zeros((0, 12))).shape == (0, 12)
+
+
+@pytest.fixture(scope="module")
+def essentia():
+    return json.loads((DATA / "essentia_hpcp.json").read_text())
+
+
+def test_the_settings_are_those_of_essentias_values(essentia):
+    assert essentia["features"] == FeatureConfig().fingerprint()
+    assert set(essentia["hpcp"]) == set(signals())
+
+
+@pytest.mark.parametrize("name", signals())
+def test_a_waveform_gives_the_vectors_of_essentia(name, essentia):
+    expected = np.array(essentia["hpcp"][name])
+    vectors = hpcp_of_blocks([signals()[name]])
+    assert vectors.dtype == np.float32
+    assert vectors.shape == expected.shape == (10, 12)
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=2e-4)
+
+
+def test_vectors_do_not_depend_on_the_pieces(rng):
+    wave = signals()["chords in noise"]
+    cuts = sorted(rng.integers(0, len(wave), 30))
+    np.testing.assert_array_equal(
+        hpcp_of_blocks(np.split(wave, cuts)), hpcp_of_blocks(iter([wave]))
+    )
+
+
+def test_silence_is_deterministic_and_gives_zeros():
+    silence = np.zeros(44100 * 3, dtype=np.float32)
+    vectors = hpcp_of_blocks([silence])
+    assert vectors.shape == (6, 12)
+    assert not vectors.any()
+    faint = np.random.default_rng(0).uniform(-1e-6, 1e-6, 44100).astype(np.float32)
+    np.testing.assert_array_equal(hpcp_of_blocks([faint]), hpcp_of_blocks([faint.copy()]))
+
+
+# A vector needs 20 frames: 19 hops and one sample.
+@pytest.mark.parametrize(
+    ("samples", "vectors"), [(0, 0), (1, 0), (18 * 1024, 0), (18 * 1024 + 1, 1)]
+)
+def test_a_waveform_shorter_than_a_vector_gives_none(samples, vectors):
+    assert hpcp_of_blocks([np.ones(samples, dtype=np.float32)]).shape == (vectors, 12)
+
+
+def test_a_semitone_up_rotates_the_vectors():
+    time = np.arange(44100) / 44100
+    chord = [220.0, 277.18, 329.63]
+    low, high = (
+        hpcp_of_blocks([sum(np.sin(2 * np.pi * f * up * time) for f in chord).astype(np.float32)])
+        for up in (1, 2 ** (1 / 12))
+    )
+    np.testing.assert_allclose(np.roll(low, 1, axis=1), high, atol=0.02)
+
+
+def test_loudness_does_not_matter():
+    wave = signals()["chords"]
+    np.testing.assert_allclose(
+        hpcp_of_blocks([wave]), hpcp_of_blocks([wave / 8]), rtol=0, atol=2e-3
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
-from kinet.spectrum import FRAMES_AT_ONCE, frames_of, spectral_peaks
+from kinet.spectrum import FRAMES_AT_ONCE, frames_of, peaks_of_spectra, spectral_peaks
 
 RATE = 44100
 SMALL = FeatureConfig(frame_size=8, hop_size=2)
@@ -112,12 +112,24 @@ def test_the_largest_peaks_are_kept():
     np.testing.assert_allclose(frequencies[0, order], [300, 600, 900, 1200, 1500], atol=0.5)
 
 
-def test_a_maximum_between_two_equal_bins_lies_in_their_middle():
-    config = FeatureConfig()
-    middle = 100.5 * RATE / 4096
-    frame = np.cos(2 * np.pi * middle / RATE * (np.arange(4096) - 2047.5))
-    frequencies, magnitudes = spectral_peaks([frame], config)
-    assert frequencies[0, magnitudes[0].argmax()] == pytest.approx(middle, abs=0.01)
+def test_two_equal_bins_are_a_maximum_in_their_middle_if_both_sides_fall():
+    spectra = np.zeros((3, 2049), dtype=np.float32)
+    spectra[0, 99:103] = 0.1, 0.3, 0.3, 0.1
+    spectra[1, 99:103] = 0.1, 0.3, 0.3, 0.4
+    spectra[2, 99:103] = 0.4, 0.3, 0.3, 0.1
+    frequencies, magnitudes = peaks_of_spectra(spectra)
+    bins = frequencies * 4096 / RATE
+    found = [bins[i, magnitudes[i] > 0].round(1).tolist() for i in range(3)]
+    # At 102: 0.5 (0.3 - 0) / (0.3 - 0.8 + 0) = -0.3; at 99: 0.5 (0 - 0.3) / (0 - 0.8 + 0.3) = 0.3.
+    assert found == [[100.5], [101.7], [99.3]]
+
+
+def test_a_silent_frame_gets_the_same_noise_every_time():
+    faint = sine(440.0, 1.3e-5)[np.newaxis]
+    magnitude = spectral_peaks(faint)[1].max()
+    assert magnitude == spectral_peaks(faint)[1].max()
+    assert magnitude / 1.3e-5 != pytest.approx(spectral_peaks([sine(440.0)])[1].max(), rel=1e-3)
+    assert magnitude / 1.3e-5 == pytest.approx(spectral_peaks([sine(440.0)])[1].max(), rel=0.05)
 
 
 def test_frames_do_not_influence_each_other(rng):
