@@ -161,9 +161,11 @@ def peaks_of_spectra(
     """
     config = config or FeatureConfig()
     first, last = _band(config)
-    band = spectra[:, first : last + 2]
-    left, middle, right = band[:, :-2], band[:, 1:-1], band[:, 2:]
-    is_peak = (middle > left) & (middle >= right) & (middle > config.magnitude_threshold)
+    band = spectra[:, first : last + 3]
+    left, middle, right, second = (band[:, i : i + last - first] for i in range(4))
+    # Two equal bins are a maximum if both sides fall.
+    falls = (middle > right) | ((middle == right) & (middle > second))
+    is_peak = (middle > left) & falls & (middle > config.magnitude_threshold)
     # Flat positions: several times as fast as pairs of indices.
     frame, column = np.divmod(np.flatnonzero(is_peak), is_peak.shape[1])
     flat, at = np.ascontiguousarray(band).ravel(), frame * band.shape[1] + column + 1
@@ -205,7 +207,7 @@ def _band(config: FeatureConfig) -> tuple[int, int]:
     hertz_per_bin = config.sample_rate / config.frame_size
     first = int(np.ceil(config.minimum_frequency / hertz_per_bin))
     last = int(config.maximum_frequency / hertz_per_bin) + 1
-    if last + 1 > config.frame_size // 2:
+    if last + 2 > config.frame_size // 2:
         raise SettingsError(
             f"maximum frequency is {config.maximum_frequency:g} Hz; allowed: less than half the "
             f"sample rate, {config.sample_rate / 2:g} Hz"
