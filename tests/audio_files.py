@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,13 +24,14 @@ ENCODERS = {
     "aac": ("adts", "aac", "fltp"),
     "mka": ("matroska", "libopus", "flt"),
     "wma": ("asf", "wmav2", "fltp"),
+    "avi": ("avi", "libmp3lame", "fltp"),
     "ac3": ("ac3", "ac3", "fltp"),
     "mp4": ("mp4", "aac", "fltp"),
     "mov": ("mov", "pcm_s16le", "s16"),
     "mkv": ("matroska", "libmp3lame", "fltp"),
     "webm": ("webm", "libopus", "flt"),
 }
-VIDEO = {"mp4": "libx264", "mov": "mpeg4", "mkv": "mpeg4", "webm": "libvpx"}
+VIDEO = {"mp4": "libx264", "mov": "mpeg4", "mkv": "mpeg4", "webm": "libvpx", "avi": "mpeg4"}
 SUBTYPES = {"opus": ("OGG", "OPUS"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 KINDS = ("music", "silence", "dc", "clipped")
 
@@ -55,11 +57,14 @@ def sound(
 
 
 def write(path: str | os.PathLike[str], signal: np.ndarray, rate: int = RATE, **how: str) -> Path:
-    """Encode a signal of (samples, channels); the suffix says how. `how` goes to soundfile."""
+    """Encode a signal of (samples, channels); the suffix says how.
+
+    `how` goes to soundfile (``subtype="PCM_24"``) or FFmpeg (``movflags="faststart"``).
+    """
     path = Path(path)
     suffix = path.suffix[1:]
     if suffix in ENCODERS:
-        _write_with_pyav(path, suffix, signal, rate)
+        _write_with_pyav(path, suffix, signal, rate, how)
     else:
         container, subtype = SUBTYPES.get(suffix, (None, None))
         settings = {"format": container, "subtype": subtype, **how}
@@ -94,18 +99,17 @@ def video_without_sound(path: str | os.PathLike[str]) -> Path:
 
 @functools.cache
 def _encoded(suffix: str, seconds: float, rate: int, channels: int, kind: str) -> bytes:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         signal = sound(seconds, rate, channels, kind)
         return write(Path(folder, "sound" + suffix), signal, rate).read_bytes()
 
 
-def _write_with_pyav(path: Path, suffix: str, signal: np.ndarray, rate: int) -> None:
+def _write_with_pyav(path: Path, suffix: str, signal: np.ndarray, rate: int, how: dict) -> None:
     container_format, codec, sample_format = ENCODERS[suffix]
     layout = LAYOUTS[signal.shape[1]]
-    with av.open(str(path), "w", format=container_format) as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
+    with av.open(str(path), "w", format=container_format, options=how) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.layout, stream.bit_rate = layout, 64_000 * signal.shape[1]
         video = _video_stream(container, VIDEO[suffix]) if suffix in VIDEO else None
         if video is not None:
             _encode_video(container, video, len(signal) / rate)

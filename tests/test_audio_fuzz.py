@@ -21,7 +21,7 @@ from kinet.audio import AudioError, read_blocks
 COUNT = 1000
 FILE_SECONDS = 20  # one file may take no longer
 MOST_SAMPLES = 10_000_000  # a file of half a second cannot have four minutes
-SUFFIXES = ("wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "mkv", "aac", "aiff")
+SUFFIXES = ("wav", "flac", "ogg", "opus", "mp3", "m4a", "mp4", "mkv", "aac", "aiff", "ac3", "webm")
 
 
 def flip(data, rng):
@@ -90,7 +90,8 @@ def sample(suffix):
     """A sound file of half a second, whole."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"sound.{suffix}")
-        return audio_files.make(path, 0.5, channels=2).read_bytes()
+        channels = 8 if suffix == "m4a" else 2
+        return audio_files.make(path, 0.5, channels=channels).read_bytes()
 
 
 def damaged(seed):

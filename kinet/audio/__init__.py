@@ -142,8 +142,8 @@ def _decoded(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
     from kinet.audio import coded, lossless
 
     with _opened(path) as file:
-        magic = file.read(4)
-        sound = lossless.opened(path) if magic in lossless.MAGICS else None
+        suits = lossless.suits(file.read(lossless.HEAD))
+        sound = lossless.opened(path) if suits else None
         held = 0.0
         if sound is not None:
             with sound:
@@ -171,8 +171,8 @@ def _opened(path: Path) -> BinaryIO:
         return open(path, "rb")
     except FileNotFoundError as error:
         raise AudioError(path, "no such file; need an audio file") from error
-    except OSError as error:
-        why = error.strerror or error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        why = getattr(error, "strerror", None) or error
         raise AudioError(path, f"cannot be read ({why}); need an audio file") from error
 
 

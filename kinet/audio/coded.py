@@ -26,6 +26,7 @@ _SCALE = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.
 _IDLE = 1000  # packets on end without a sample: this is not sound
 # PyAV's own, what it raises on values that it does not know, and what reading the file raises.
 _ERRORS = (av.error.FFmpegError, ValueError, OSError)
+_PLANES = 8
 _READ = 2**17  # bytes at once
 
 
@@ -68,7 +69,7 @@ def _decoded(path: Path, container: Any, stream: Any) -> Iterator[tuple[int, NDA
     """Rate and mono samples of each frame of a stream."""
     declared, streams = _declared(container, stream)
     held = reached = 0.0
-    idle, fault = 0, ""
+    idle, fault, to_mono = 0, "", _Mono(path)
     try:
         for packet in container.demux(*streams):
             if packet.pts is not None and packet.duration:
@@ -90,8 +91,9 @@ def _decoded(path: Path, container: Any, stream: Any) -> Iterator[tuple[int, NDA
                         path, f"damaged after {held:.2f} s ({fault}); need a whole file"
                     )
                 idle = 0
-                yield frame.sample_rate, _mono(path, frame)
-                held += frame.samples / frame.sample_rate
+                for samples in to_mono(frame):
+                    yield frame.sample_rate, samples
+                    held += len(samples) / frame.sample_rate
     except _ERRORS as error:
         raise AudioError(
             path, f"damaged after {held:.2f} s ({_why(error)}); need a whole file"
@@ -130,20 +132,40 @@ def _gathered(
         yield rate, np.concatenate(gathered)
 
 
-def _mono(path: Path, frame: Any) -> NDArray[np.float32]:
-    """A frame of any layout and sample format to (samples,)."""
-    name = frame.format.name.removesuffix("p")
-    if name not in _SCALE:
-        raise AudioError(path, f"samples of the format {frame.format.name}; {NEED}")
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(frame.samples, -1).T
-    require_sane(path, frame.sample_rate, len(samples))
-    if name != "flt":
-        with np.errstate(over="ignore"):  # infinity is reported with its time
-            samples = samples.astype(np.float32)
-        samples = (samples - np.float32(128 if name == "u8" else 0)) * np.float32(_SCALE[name])
-    return mono(samples)
+class _Mono:
+    """Frames of any layout and sample format, which may change between two, to (samples,)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._packers: dict[tuple[str, str, int], Any] = {}
+
+    def __call__(self, frame: Any) -> Iterator[NDArray[np.float32]]:
+        channels = len(frame.layout.channels)
+        require_sane(self.path, frame.sample_rate, channels)
+        # PyAV looks for a null pointer after the planes. From eight on there is none, and it reads
+        # memory that is not the frame's.
+        whole = frame.format.is_planar and channels >= _PLANES
+        for part in self._packed(frame) if whole else [frame]:
+            yield self._samples(part, channels)
+
+    def _packed(self, frame: Any) -> list[Any]:
+        key = frame.layout.name, frame.format.name, frame.sample_rate
+        if key not in self._packers:
+            self._packers[key] = av.AudioResampler("flt", frame.layout, frame.sample_rate)
+        return self._packers[key].resample(frame)
+
+    def _samples(self, frame: Any, channels: int) -> NDArray[np.float32]:
+        name = frame.format.name.removesuffix("p")
+        if name not in _SCALE:
+            raise AudioError(self.path, f"samples of the format {frame.format.name}; {NEED}")
+        samples = frame.to_ndarray()
+        if not frame.format.is_planar:
+            samples = samples.reshape(-1, channels).T
+        if name != "flt":
+            with np.errstate(over="ignore"):  # infinity is reported with its time
+                samples = samples.astype(np.float32)
+            samples = (samples - np.float32(128 if name == "u8" else 0)) * np.float32(_SCALE[name])
+        return mono(samples)
 
 
 def _why(error: Exception) -> str:

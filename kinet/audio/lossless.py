@@ -20,7 +20,13 @@ from kinet.audio.errors import AudioError
 from kinet.audio.lengths import require_whole
 from kinet.audio.mono import BLOCK, mono, require_sane
 
-MAGICS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"fLaC")
+HEAD = 12  # bytes that tell
+_KINDS = {
+    b"RIFF": (b"WAVE",),
+    b"RIFX": (b"WAVE",),
+    b"RF64": (b"WAVE",),
+    b"FORM": (b"AIFF", b"AIFC"),
+}
 _UNKNOWN = 2**62  # libsndfile's number of frames where a flac does not say how many it has
 
 
@@ -30,6 +36,14 @@ class _Stream(soundfile.SoundFile):
     def seekable(self) -> bool:
         """Say no: soundfile would seek to where it is after each read, at great cost in flac."""
         return False
+
+
+def suits(head: bytes) -> bool:
+    """Whether a file that begins so is one for libsndfile.
+
+    It takes a file that it cannot place for what the suffix says, so that is settled here.
+    """
+    return head[:4] in (b"fLaC", b".snd") or head[8:12] in _KINDS.get(head[:4], ())
 
 
 def opened(path: Path) -> _Stream | None:
