@@ -1,0 +1,163 @@
+"""From recordings to feature files: one, or many over all cores, to be gone on with at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kinet.config import FeatureConfig
+from kinet.errors import DataError, SettingsError
+from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
+from kinet.extraction.recording import extract_file, make
+from kinet.extraction.workers import cores, work_off
+from kinet.manifest import FEATURES, features_of, require_same_features
+from kinet.sources import Source, distinct, show_path
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["ExtractionStopped", "Failure", "Report", "extract_all", "extract_file"]
+
+
+class ExtractionStopped(DataError):
+    """Features could not be written any more.
+
+    Attributes
+    ----------
+    report : Report
+        What was done before.
+    """
+
+    def __init__(self, message: str, report: Report) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+def extract_all(
+    sources: Sequence[Source],
+    out: str | os.PathLike[str],
+    config: FeatureConfig | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the feature files of many recordings that are not there yet.
+
+    Each ``<song>_<version>.npy`` appears whole or not at all. Beside them lie ``features.json``,
+    ``manifest.csv`` and ``list`` (see `kinet.manifest`), which keep what earlier runs made in the
+    same folder. A file is finished if the manifest has its recording with the same size and time
+    of change; a recording that has gone since then counts as unchanged. However a run ends, the
+    next one goes on; what was finished in the seconds before a ``kill -9`` is made again.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        The recordings.
+    out : path
+        Folder for the features, made if it is not there.
+    config : FeatureConfig, optional
+        By default the settings of the published data.
+    workers : int, optional
+        Processes, by default one for every core; with 1 no process is started. With more than
+        one a script needs its ``if __name__ == "__main__":``, as all that start processes.
+    progress : callable, optional
+        Called with the number of recordings that were worked at, of all that are to be, and the
+        seconds of sound in them.
+
+    Returns
+    -------
+    Report
+        With the recordings of which no features could be made.
+
+    Raises
+    ------
+    DataError
+        If two recordings have one id, here or with an earlier run; if the folder cannot be made,
+        holds features with other or unknown settings, or another run is at work in it.
+    ExtractionStopped
+        If a file cannot be written, the disk being full for example. What is finished stays.
+    SettingsError
+        If `workers` is below 1.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, soundfile
+    >>> time = np.arange(2 * 44100) / 44100
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.wav")
+    ...     soundfile.write(path, 0.1 * np.sin(2 * np.pi * 440 * time), 44100)
+    ...     report = extract_all([Source(path, "a", "1")], folder, workers=1)
+    ...     [entry.vectors for entry in report.done], Path(folder, "a_1.npy").exists()
+    ([4], True)
+    """
+    if workers is not None and workers < 1:
+        raise SettingsError(f"workers is {workers}; allowed: an integer from 1")
+    ordered = distinct(sources)
+    folder, config = Path(out), config or FeatureConfig()
+    with _alone(folder):
+        _require_own(folder, config)
+        batch = Batch(folder, config, progress)
+        jobs = batch.plan(ordered)
+        with _explained(folder):
+            batch.begin()
+        try:
+            work_off(make, jobs, workers or cores(), batch.finished)
+        finally:
+            remove_temporaries(folder)
+            batch.save()
+    report = batch.report
+    if batch.unwritable:
+        raise ExtractionStopped(
+            f"cannot write {batch.unwritable}; {len(report.done)} of {len(jobs)} recordings are "
+            "done and stay; the same command goes on when there is room",
+            report,
+        )
+    return report
+
+
+def _require_own(folder: Path, config: FeatureConfig) -> None:
+    """Features of unknown or other settings must not come to lie beside these."""
+    strange = next(folder.glob("*.npy"), None)
+    if strange is not None and features_of(folder) is None:
+        raise DataError(
+            f"{show_path(folder)} holds {show_path(strange.name)} without a {FEATURES} that says "
+            "how it was made; allowed: a new folder, or one that kinet extract has made"
+        )
+    require_same_features(folder, config, "this run")
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write {show_path(error.filename or folder)}: {error.strerror or error}; need "
+            "a folder that can be made and written to"
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Make a folder and refuse a second run in it, whose manifest would lack this one's files."""
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if sys.platform != "win32":
+            descriptor = os.open(folder, os.O_RDONLY)
+    if sys.platform == "win32":
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(
+                f"another run is at work in {show_path(folder)}; wait for it, or use another folder"
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,245 @@
+"""What a folder of features holds, what is missing in it, and what a run adds."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kinet.config import FeatureConfig
+from kinet.errors import DataError
+from kinet.extraction.recording import Job, Made, Refused, Unwritable
+from kinet.extraction.workers import Death
+from kinet.manifest import (
+    LIST,
+    Entry,
+    features_of,
+    read_manifest,
+    write_features,
+    write_manifest,
+)
+from kinet.sources import Source, show_path
+from kinet.tracks import FeatureError, feature_path, load_hpcp
+
+# Seconds between two writings of the manifest, and the most of all time that they may take.
+SAVE_EVERY = 5.0
+SAVE_SHARE = 0.02
+# What `write_atomically` leaves behind when its process is killed.
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+
+Progress = Callable[[int, int, float], object]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording of which no features could be made.
+
+    Attributes
+    ----------
+    source : Source
+        The recording.
+    message : str
+        Why, in one line.
+    """
+
+    source: Source
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did, in the order of songs and versions.
+
+    Attributes
+    ----------
+    done, skipped : tuple of Entry
+        Files that were made, and those that had been finished before.
+    failed : tuple of Failure
+        Recordings without features.
+    """
+
+    done: tuple[Entry, ...]
+    skipped: tuple[Entry, ...]
+    failed: tuple[Failure, ...]
+
+
+class Batch:
+    """The entries of a folder, of earlier runs and of this one.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It exists, and no other run is at work in it.
+    config : FeatureConfig
+        The settings of all of its features.
+    progress : callable, optional
+        Called with the recordings that were worked at, all that are to be, and seconds of sound.
+    """
+
+    def __init__(
+        self, folder: Path, config: FeatureConfig, progress: Progress | None = None
+    ) -> None:
+        self.unwritable = ""
+        self._folder = folder
+        self._config = config
+        self._progress = progress or (lambda finished, total, seconds: None)
+        saved = read_manifest(folder)
+        self._entries = {
+            (entry.song_id, entry.version_id): entry
+            for entry in saved
+            if self._path(entry).is_file()
+        }
+        self._changed = len(self._entries) < len(saved) or not os.path.isfile(Path(folder, LIST))
+        self._planned: dict[Job, tuple[Source, Entry]] = {}
+        self._done: list[Entry] = []
+        self._skipped: list[Entry] = []
+        self._failed: list[Failure] = []
+        self._worked = 0
+        self._seconds = 0.0
+        self._next_save = 0.0
+
+    @property
+    def report(self) -> Report:
+        return Report(
+            tuple(sorted(self._done, key=_key)),
+            tuple(sorted(self._skipped, key=_key)),
+            tuple(sorted(self._failed, key=lambda failure: _key(failure.source))),
+        )
+
+    def plan(self, sources: Sequence[Source]) -> list[Job]:
+        """What is to be made; all else is entered as skipped or failed."""
+        names = {self._path(entry).name.casefold(): key for key, entry in self._entries.items()}
+        for source in sources:
+            name = self._path(source).name
+            other = names.get(name.casefold(), _key(source))
+            if other != _key(source):
+                raise DataError(
+                    f"{show_path(source.path)} (song {source.song_id}, version "
+                    f"{source.version_id}) would be {name}, as song {other[0]}, version "
+                    f"{other[1]} of an earlier run in {self._folder}; give other ids, or another "
+                    "folder"
+                )
+            self._plan_one(source)
+        return list(self._planned)
+
+    def _plan_one(self, source: Source) -> None:
+        old = self._entries.get(_key(source))
+        path = os.path.abspath(source.path)
+        try:
+            status = os.stat(path)
+            fault = "" if stat.S_ISREG(status.st_mode) else "not a file; need an audio file"
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            fault = "missing" if missing else f"unreadable ({error.strerror or error})"
+        if fault:
+            # A recording may be thrown away once its features are there.
+            if old and old.source == path and self._is_whole(old):
+                self._skipped.append(old)
+            else:
+                self._failed.append(Failure(source, fault))
+            return
+        entry = Entry(
+            *_key(source),
+            source=path,
+            bytes=status.st_size,
+            modified_ns=status.st_mtime_ns,
+            seconds=old.seconds if old else 0.0,
+            vectors=old.vectors if old else 0,
+            fingerprint=self._config.fingerprint(),
+        )
+        if old:
+            _require_same_recording(old, source)
+            if replace(old, source=path) == entry and self._is_whole(old):
+                self._skipped.append(entry)
+                self._enter(entry)  # it may have moved
+                return
+        self._planned[Job(source.path, self._path(source), self._config)] = source, entry
+
+    def begin(self) -> None:
+        """Write what all depends on, before any work; raises OSError."""
+        remove_temporaries(self._folder)
+        if self._planned and features_of(self._folder) is None:
+            write_features(self._folder, self._config)
+        if self._planned or self._changed:
+            self._save()
+        self._progress(0, len(self._planned), 0.0)
+
+    def finished(self, job: Job, result: Made | Refused | Unwritable | Death) -> bool:
+        """Enter the result of a job; whether to go on."""
+        source, entry = self._planned[job]
+        if isinstance(result, Unwritable):
+            self.unwritable = self.unwritable or result.message
+            return False
+        if isinstance(result, Made):
+            entry = replace(entry, seconds=round(result.seconds, 3), vectors=result.vectors)
+            self._done.append(entry)
+            self._enter(entry)
+            self._seconds += result.seconds
+        elif isinstance(result, Death):
+            message = f"the process that read it was {result.reason}"
+            self._failed.append(Failure(source, message))
+        else:
+            self._failed.append(Failure(source, result.message))
+        self._worked += 1
+        self._progress(self._worked, len(self._planned), self._seconds)
+        if time.monotonic() > self._next_save:
+            self.save()
+        return not self.unwritable
+
+    def save(self) -> None:
+        """Bring manifest and list up to date; what cannot be written is told by `unwritable`."""
+        if self._changed:
+            try:
+                self._save()
+            except OSError as error:
+                message = f"{show_path(error.filename)}: {error.strerror or error}"
+                self.unwritable = self.unwritable or message
+
+    def _save(self) -> None:
+        started = time.monotonic()
+        write_manifest(self._folder, self._entries.values())
+        self._changed = False
+        now = time.monotonic()
+        self._next_save = now + max(SAVE_EVERY, (now - started) / SAVE_SHARE)
+
+    def _enter(self, entry: Entry) -> None:
+        if self._entries.get(_key(entry)) != entry:
+            self._entries[_key(entry)] = entry
+            self._changed = True
+
+    def _path(self, item: Source | Entry) -> Path:
+        return feature_path(self._folder, item.song_id, item.version_id)
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            return len(load_hpcp(self._path(entry))) == entry.vectors
+        except FeatureError:
+            return False
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed processes were writing."""
+    for name in os.listdir(folder):
+        if _TEMPORARY.fullmatch(name):
+            Path(folder, name).unlink(missing_ok=True)
+
+
+def _key(item: Source | Entry) -> Key:
+    return item.song_id, item.version_id
+
+
+def _require_same_recording(old: Entry, source: Source) -> None:
+    """A recording may have moved or been replaced, but two cannot have one name."""
+    path = os.path.abspath(source.path)
+    if old.source == path or not os.path.exists(old.source):
+        return
+    if not os.path.samefile(old.source, path):
+        raise DataError(
+            f"song {old.song_id}, version {old.version_id} was made of {show_path(old.source)}, "
+            f"and {show_path(source.path)} has the same ids; give other ids, or another folder"
+        )

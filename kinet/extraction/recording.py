@@ -1,0 +1,143 @@
+"""One recording to features, and to a feature file."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinet.audio import AudioError, read_blocks
+from kinet.config import FeatureConfig
+from kinet.errors import KinetError
+from kinet.files import write_atomically
+from kinet.hpcp import hpcp_of_blocks
+from kinet.sources import show_path
+
+
+def extract_file(
+    path: str | os.PathLike[str], config: FeatureConfig | None = None
+) -> NDArray[np.float32]:
+    """HPCP of a recording, as the models take them.
+
+    Parameters
+    ----------
+    path : path
+        An audio file, or a video with sound.
+    config : FeatureConfig, optional
+        By default the settings of the published data.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, 12)
+        In [0, 1], one vector for each 0.46 s by default; T >= 1.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded, is too short for one vector, or holds nothing but silence.
+    SettingsError
+        If a setting cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile, soundfile
+    >>> time = np.arange(2 * 44100) / 44100
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.wav")
+    ...     soundfile.write(path, 0.1 * np.sin(2 * np.pi * 440 * time), 44100)
+    ...     extract_file(path).shape
+    (4, 12)
+    """
+    return _hpcp_and_seconds(path, config or FeatureConfig(), lambda: None)[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording and the feature file to make of it."""
+
+    recording: Path
+    target: Path
+    config: FeatureConfig
+
+
+@dataclass(frozen=True)
+class Made:
+    """The file is there: duration of the sound in seconds, and T."""
+
+    seconds: float
+    vectors: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Of this recording no features can be made."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Unwritable:
+    """The file cannot be written, and others could not be either."""
+
+    message: str
+
+
+def make(job: Job, check: Callable[[], None]) -> Made | Refused | Unwritable:
+    """Do a job.
+
+    Parameters
+    ----------
+    job : Job
+        Its file is replaced if it is there.
+    check : callable
+        Called between pieces of the sound; may raise to leave the job.
+
+    Returns
+    -------
+    Made, Refused or Unwritable
+    """
+    try:
+        hpcp, seconds = _hpcp_and_seconds(job.recording, job.config, check)
+    except AudioError as error:
+        return Refused(error.message)
+    except KinetError as error:
+        return Refused(str(error))
+    except OSError as error:
+        return Refused(f"unreadable ({error.strerror or error})")
+    except MemoryError:
+        return Refused("not enough memory")
+    # NumPy writes to memory: to a file it would not say that a disk is full.
+    content = io.BytesIO()
+    np.save(content, hpcp, allow_pickle=False)
+    try:
+        write_atomically(job.target, lambda file: file.write(content.getbuffer()))
+    except OSError as error:
+        return Unwritable(f"{show_path(job.target)}: {error.strerror or error}")
+    return Made(seconds, len(hpcp))
+
+
+def _hpcp_and_seconds(
+    path: str | os.PathLike[str], config: FeatureConfig, check: Callable[[], None]
+) -> tuple[NDArray[np.float32], float]:
+    samples = 0
+
+    def counted() -> Iterator[NDArray[np.float32]]:
+        nonlocal samples
+        for block in read_blocks(path, config.sample_rate):
+            check()
+            samples += len(block)
+            yield block
+
+    hpcp = hpcp_of_blocks(counted(), config)
+    seconds = samples / config.sample_rate
+    if not len(hpcp):
+        need = config.seconds_per_vector
+        raise AudioError(path, f"{seconds:.2f} s long; need at least {need:.2f} s")
+    if not hpcp.any():
+        raise AudioError(path, f"nothing but silence, {seconds:.2f} s; need sound")
+    return hpcp, seconds

@@ -1,0 +1,33 @@
+"""What the processes of the tests of `kinet.extraction.workers` do: they must import it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+
+def square_or_die(job, check):
+    """Even the worst ends of a process; numbers are squared."""
+    if job == "exit":
+        os._exit(3)
+    if job == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return job**2
+
+
+def settings_of_the_process(job, check):
+    """The number of threads that libraries may start, and what Ctrl-C does."""
+    return os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def wait(job, check):
+    """Give the job at once, or wait; "deaf" does so without asking whether it is wanted."""
+    deadline = time.monotonic() + 60
+    while job != "quick" and time.monotonic() < deadline:
+        time.sleep(0.02)
+        if job != "deaf":
+            check()
+    return job
