@@ -10,6 +10,8 @@ embed
     Model and HPCP to embeddings.
 evaluate
     Embeddings and song labels to metrics.
+extract
+    A recording to HPCP.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from kinet.metrics import Metrics
 
-__all__ = ["build", "embed", "evaluate", "load"]
+__all__ = ["build", "embed", "evaluate", "extract", "load"]
 
 
 def build(block: str = "wider", stages: int = 12, **settings: Any) -> Any:
@@ -167,3 +169,37 @@ def evaluate(
     from kinet.evaluation import evaluate as rank
 
     return rank(embeddings, labels, protocol=protocol)
+
+
+def extract(path: str | Path) -> np.ndarray:
+    """Make the features of a recording, as the models take them.
+
+    Parameters
+    ----------
+    path : path
+        Of an audio file (wav, flac, ogg, opus, mp3, m4a and others) or a video with sound.
+
+    Returns
+    -------
+    ndarray
+        HPCP ``(T, 12)``, float32 in [0, 1]: one vector for each 0.46 s, T >= 1.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded, is shorter than one vector, or holds nothing but silence.
+
+    Examples
+    --------
+    >>> import kinet, numpy as np, pathlib, soundfile, tempfile
+    >>> time = np.arange(10 * 44100) / 44100
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "tone.wav")
+    ...     soundfile.write(path, 0.1 * np.sin(2 * np.pi * 440 * time), 44100)
+    ...     hpcp = kinet.extract(path)
+    >>> hpcp.shape, int(hpcp[0].argmax())
+    ((21, 12), 0)
+    """
+    from kinet.extraction import extract_file
+
+    return extract_file(path)

@@ -12,6 +12,7 @@ import click
 from kinet.errors import KinetError
 
 COMMANDS = {
+    "extract": "Make features of audio files.",
     "train": "Train a model from HPCP files.",
     "eval": "Rank a list of tracks with a model: mAP, P@10, MR1, hit@1.",
     "export": "Write a model as ONNX, SavedModel, LiteRT or OpenVINO.",

@@ -17,6 +17,7 @@ from kinet.commands.options import (
 from kinet.commands.output import say, tracks_progress
 from kinet.errors import DataError
 from kinet.files import write_atomically
+from kinet.manifest import require_same_features
 
 
 @click.command("embed")
@@ -52,6 +53,7 @@ def command(
     tracks = read_complete_list(list_file, TEST_LIST, data_dir)
     model_file = model_file or newest_best()
     metadata = read_metadata(model_file)
+    require_same_features(data_dir, metadata.features, f"the model {model_file}")
     start_backend(backend, gpu)
 
     import kinet

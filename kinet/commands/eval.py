@@ -20,6 +20,7 @@ from kinet.commands.options import (
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
+from kinet.manifest import require_same_features
 from kinet.metrics import Metrics
 from kinet.tracks import Track, present, read_list
 
@@ -75,7 +76,9 @@ def command(
     if model_file is None:
         model_file = newest_best()
         say(f"model: {model_file}")
-    config = read_metadata(model_file).model
+    metadata = read_metadata(model_file)
+    require_same_features(data_dir, metadata.features, f"the model {model_file}")
+    config = metadata.model
     if stages is not None and stages != config.stages:
         raise SettingsError(f"-S {stages} was given, but {model_file} has {config.stages} stages")
     start_backend(backend, gpu)

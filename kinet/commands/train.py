@@ -17,8 +17,16 @@ from kinet.commands.options import (
     start_backend,
 )
 from kinet.commands.output import say, show_json, show_table, training_progress
-from kinet.config import PITCH_AXES, PRECISIONS, STAGE_COUNTS, ModelConfig, TrainConfig
+from kinet.config import (
+    PITCH_AXES,
+    PRECISIONS,
+    STAGE_COUNTS,
+    FeatureConfig,
+    ModelConfig,
+    TrainConfig,
+)
 from kinet.errors import SettingsError
+from kinet.manifest import features_of, require_same_features
 from kinet.runs import RunFolders, default_tag
 
 # Command-line option -> field of the settings.
@@ -171,6 +179,8 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         lists[option] = read_complete_list(
             Path(settings[option]), default, Path(settings["data_dir"])
         )
+    begun = folders.last if options["resume"] and folders.last.exists() else None
+    features = _features(Path(settings["data_dir"]), begun, options["checkpoint"])
     if not options["resume"]:
         folders.write_settings(settings)
     devices = start_backend(options["backend"], options["gpu"])
@@ -184,6 +194,7 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         tracks=lists["train_ls"],
         validation=lists["val_ls"],
         folders=folders,
+        features=features,
         devices=devices,
         workers=options["workers"],
     )
@@ -245,6 +256,23 @@ def _resumed(ctx: click.Context, folders: RunFolders, settings: dict[str, Any]) 
                 )
     moved = {name: settings[name] for name in DATA_FIELDS if name in given}
     return {**saved, **moved}
+
+
+def _features(data_dir: Path, *models: Path | None) -> FeatureConfig:
+    """Settings of the features, which a model that is gone on from must share.
+
+    A folder that does not say has the model's, and without one the default settings.
+    """
+    from kinet.checkpoint import read_metadata
+
+    found = features_of(data_dir)
+    for path in filter(None, models):
+        # The original's checkpoints do not say: the default settings are those of its data.
+        is_original = path.suffix in (".h5", ".hdf5")
+        features = FeatureConfig() if is_original else read_metadata(path).features
+        require_same_features(data_dir, features, f"the model {path}")
+        found = found or features
+    return found or FeatureConfig()
 
 
 def _start_from(checkpoint: Path | None) -> Any:

@@ -1,0 +1,129 @@
+"""``kinet extract``."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kinet.commands.options import path_type
+from kinet.commands.output import json_option, progress_bar, say, show_json, show_table
+
+if TYPE_CHECKING:
+    from kinet.extraction import Report
+
+
+@click.command("extract")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=path_type)
+@click.option("--out", metavar="DIR", type=path_type, required=True, help="Folder for features.")
+@click.option("--workers", type=click.IntRange(1), help="Processes. By default one for every core.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    sources: tuple[Path, ...],
+    out: Path,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Make features of audio files: HPCP in DIR/<song>_<version>.npy.
+
+    SOURCE is an audio file, a folder, or a CSV file with the columns path, song_id and version_id.
+    In a folder every sub-folder is a song and the files in it are its versions; a file on its own
+    is a song of its own. DIR also gets a list for the other commands, manifest.csv (which file was
+    made of which recording) and features.json (the settings).
+
+    Recordings that cannot be used are listed at the end; the exit code is 1 then. What is finished
+    is not made again: after Ctrl-C, the same command goes on.
+    """
+    from kinet.extraction import ExtractionStopped, extract_all
+    from kinet.sources import read_sources
+
+    found = read_sources(sources)
+    started = time.monotonic()
+    try:
+        with _progress() as progress:
+            report = extract_all(found, out, workers=workers, progress=progress)
+    except KeyboardInterrupt:
+        say("interrupted; what is finished stays, and the same command goes on")
+        raise
+    except ExtractionStopped as error:
+        _show(error.report, out, time.monotonic() - started, as_json)
+        raise
+    _show(report, out, time.monotonic() - started, as_json)
+    ctx.exit(1 if report.failed else 0)
+
+
+def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
+    from kinet.manifest import LIST
+    from kinet.sources import show_path
+
+    failed = [
+        {
+            "path": show_path(failure.source.path),
+            "song_id": failure.source.song_id,
+            "version_id": failure.source.version_id,
+            "message": " ".join(failure.message.split()),
+        }
+        for failure in report.failed
+    ]
+    audio = sum(entry.seconds for entry in report.done)
+    if as_json:
+        show_json(_summary(report, out, audio, seconds) | {"failed": failed})
+        return
+    if failed:
+        show_table(("recording", "why there are no features"), [_row(f) for f in failed])
+    say(
+        f"{len(report.done)} made ({audio / 3600:.2f} h of sound in {seconds:.0f} s), "
+        f"{len(report.skipped)} finished before, {len(failed)} failed"
+    )
+    if report.done or report.skipped:
+        list_file, folder = (shlex.quote(str(path)) for path in (out / LIST, out))
+        say(f"next: kinet check {list_file} --data-dir {folder}")
+
+
+def _row(failed: dict[str, str]) -> tuple[str, str]:
+    return failed["path"], failed["message"]
+
+
+def _summary(report: Report, out: Path, audio: float, seconds: float) -> dict[str, Any]:
+    from kinet.manifest import FEATURES, LIST, MANIFEST, features_of
+
+    config = features_of(out)
+    return {
+        "data_dir": str(out),
+        "list": str(out / LIST),
+        "manifest": str(out / MANIFEST),
+        "features": str(out / FEATURES),
+        "fingerprint": config.fingerprint() if config else None,
+        "done": len(report.done),
+        "skipped": len(report.skipped),
+        "audio_seconds": round(audio, 3),
+        "seconds": round(seconds, 3),
+    }
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int, float], None]]:
+    """A bar on stderr with recordings and seconds of sound per second."""
+    with progress_bar("files") as progress:
+        bar = progress.add_task("extracting", total=None, rate="-", note="")
+        started = time.monotonic()
+
+        def move(finished: int, total: int, audio: float) -> None:
+            speed = progress.tasks[0].speed
+            elapsed = max(time.monotonic() - started, 1e-3)
+            progress.update(
+                bar,
+                completed=finished,
+                total=total,
+                rate=f"{speed:.1f}" if speed else "-",
+                note=f"{audio / elapsed:.0f} s of sound/s" if finished else "",
+            )
+
+        yield move
