@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import av
 import numpy as np
@@ -30,6 +30,14 @@ _PLANES = 8
 _READ = 2**17  # bytes at once
 
 
+class _Kind(NamedTuple):
+    """What arrays must share to be one array."""
+
+    rate: int  # Hz
+    channels: int
+    sample_format: str  # FFmpeg's name, without the p of planar
+
+
 def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Sample rate and mono block, again and again; `file` is at its start."""
     try:
@@ -47,7 +55,10 @@ def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32
             message = f"no audio in a known format ({_why(error)}); {NEED}"
         raise AudioError(path, message) from error
     with container:
-        yield from _gathered(path, _decoded(path, container, _sound(path, container)))
+        frames = _frames(path, container, _sound(path, container))
+        arrays = _Arrays(path)
+        for kind, samples in _gathered(piece for frame in frames for piece in arrays.of(frame)):
+            yield kind.rate, mono(_scaled(samples, kind.sample_format))
 
 
 def _sound(path: Path, container: Any) -> Any:
@@ -65,40 +76,48 @@ def _sound(path: Path, container: Any) -> Any:
     return stream
 
 
-def _decoded(path: Path, container: Any, stream: Any) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Rate and mono samples of each frame of a stream."""
+def _frames(path: Path, container: Any, stream: Any) -> Iterator[Any]:
+    """Frames of a stream, all of them or an error."""
     declared, streams = _declared(container, stream)
     held = reached = 0.0
-    idle, fault, to_mono = 0, "", _Mono(path)
+    idle, fault = 0, ""
     try:
         for packet in container.demux(*streams):
-            if packet.pts is not None and packet.duration:
-                reached = max(reached, float((packet.pts + packet.duration) * packet.time_base))
-            if packet.stream.index != stream.index:
-                continue
-            idle += 1
+            if len(streams) > 1:
+                reached = max(reached, _end(packet))
+                if packet.stream.index != stream.index:
+                    continue
+            frames, why = _decode(stream, packet)
+            # Tags and zeros after the last frame are no fault; what sound follows is one.
+            fault = fault or why
+            if fault and frames:
+                raise _damaged(path, held, fault)
+            idle = 0 if frames else idle + 1
             if idle > _IDLE:
-                raise AudioError(path, f"{_IDLE} packets without sound; {NEED}")
-            try:
-                frames = stream.decode(packet)
-            except _ERRORS as error:
-                # Tags and zeros after the last frame are no fault; what sound follows is one.
-                fault = _why(error)
-                continue
+                raise AudioError(path, f"{_IDLE} packets without sound ({fault}); {NEED}")
             for frame in frames:
-                if fault:
-                    raise AudioError(
-                        path, f"damaged after {held:.2f} s ({fault}); need a whole file"
-                    )
-                idle = 0
-                for samples in to_mono(frame):
-                    yield frame.sample_rate, samples
-                    held += len(samples) / frame.sample_rate
+                yield frame
+                held += frame.samples / frame.sample_rate
     except _ERRORS as error:
-        raise AudioError(
-            path, f"damaged after {held:.2f} s ({_why(error)}); need a whole file"
-        ) from error
+        raise _damaged(path, held, _why(error)) from error
+    if fault and not held:
+        raise AudioError(path, f"sound that cannot be decoded ({fault}); {NEED}")
     require_whole(path, reached if len(streams) > 1 else held, declared)
+
+
+def _decode(stream: Any, packet: Any) -> tuple[list[Any], str]:
+    """Frames of a packet, or why there are none."""
+    try:
+        return stream.decode(packet), ""
+    except _ERRORS as error:
+        return [], _why(error)
+
+
+def _end(packet: Any) -> float:
+    """When a packet ends, in seconds; 0 if it does not say."""
+    if packet.pts is None or not packet.duration or not packet.time_base:
+        return 0.0
+    return float((packet.pts + packet.duration) * packet.time_base)
 
 
 def _declared(container: Any, stream: Any) -> tuple[float | None, list[Any]]:
@@ -115,38 +134,53 @@ def _declared(container: Any, stream: Any) -> tuple[float | None, list[Any]]:
     return container.duration / 1e6, list(container.streams)
 
 
-def _gathered(
-    path: Path, pieces: Iterator[tuple[int, NDArray[np.float32]]]
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Pieces of some hundred samples to blocks."""
-    gathered: list[NDArray[np.float32]] = []
-    count = rate = 0
-    for piece_rate, piece in pieces:
-        if gathered and (count >= BLOCK or piece_rate != rate):
-            yield rate, np.concatenate(gathered)
+def _gathered(pieces: Iterator[tuple[_Kind, Any]]) -> Iterator[tuple[_Kind, Any]]:
+    """Arrays of some hundred samples to arrays of at least BLOCK, as long as they are of a kind."""
+    gathered: list[Any] = []
+    count = 0
+    kind: _Kind | None = None
+    for piece_kind, piece in pieces:
+        if kind is not None and (count >= BLOCK or piece_kind != kind):
+            yield kind, np.concatenate(gathered, axis=1)
             gathered, count = [], 0
-        rate = piece_rate
+        kind = piece_kind
         gathered.append(piece)
-        count += len(piece)
-    if gathered:
-        yield rate, np.concatenate(gathered)
+        count += piece.shape[1]
+    if kind is not None:
+        yield kind, np.concatenate(gathered, axis=1)
 
 
-class _Mono:
-    """Frames of any layout and sample format, which may change between two, to (samples,)."""
+def _scaled(samples: Any, sample_format: str) -> NDArray[np.float32]:
+    """Samples as FFmpeg holds them to float32, full scale -1 to 1."""
+    with np.errstate(over="ignore"):  # infinity is reported with its time
+        samples = samples.astype(np.float32, copy=False)
+    if sample_format == "u8":
+        samples = samples - np.float32(128)
+    scale = _SCALE[sample_format]
+    return samples if scale == 1.0 else samples * np.float32(scale)
+
+
+class _Arrays:
+    """Frames to arrays; layout, rate and sample format may change between two frames."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._packers: dict[tuple[str, str, int], Any] = {}
 
-    def __call__(self, frame: Any) -> Iterator[NDArray[np.float32]]:
+    def of(self, frame: Any) -> list[tuple[_Kind, Any]]:
+        """Kind, and (channels, samples) as FFmpeg holds them, of each part of a frame."""
         channels = len(frame.layout.channels)
         require_sane(self.path, frame.sample_rate, channels)
         # PyAV looks for a null pointer after the planes. From eight on there is none, and it reads
         # memory that is not the frame's.
-        whole = frame.format.is_planar and channels >= _PLANES
-        for part in self._packed(frame) if whole else [frame]:
-            yield self._samples(part, channels)
+        unsafe = frame.format.is_planar and channels >= _PLANES
+        try:
+            parts = self._packed(frame) if unsafe else [frame]
+            return [self._array(part, channels) for part in parts]
+        except _ERRORS as error:
+            raise AudioError(
+                self.path, f"sound that cannot be converted ({_why(error)}); {NEED}"
+            ) from error
 
     def _packed(self, frame: Any) -> list[Any]:
         key = frame.layout.name, frame.format.name, frame.sample_rate
@@ -154,18 +188,18 @@ class _Mono:
             self._packers[key] = av.AudioResampler("flt", frame.layout, frame.sample_rate)
         return self._packers[key].resample(frame)
 
-    def _samples(self, frame: Any, channels: int) -> NDArray[np.float32]:
+    def _array(self, frame: Any, channels: int) -> tuple[_Kind, Any]:
         name = frame.format.name.removesuffix("p")
         if name not in _SCALE:
             raise AudioError(self.path, f"samples of the format {frame.format.name}; {NEED}")
         samples = frame.to_ndarray()
         if not frame.format.is_planar:
             samples = samples.reshape(-1, channels).T
-        if name != "flt":
-            with np.errstate(over="ignore"):  # infinity is reported with its time
-                samples = samples.astype(np.float32)
-            samples = (samples - np.float32(128 if name == "u8" else 0)) * np.float32(_SCALE[name])
-        return mono(samples)
+        return _Kind(frame.sample_rate, channels, name), samples
+
+
+def _damaged(path: Path, held: float, why: str) -> AudioError:
+    return AudioError(path, f"damaged after {held:.2f} s ({why}); need a whole file")
 
 
 def _why(error: Exception) -> str:

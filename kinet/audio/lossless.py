@@ -54,7 +54,8 @@ def opened(path: Path) -> _Stream | None:
         file = _Stream(name)
     except (soundfile.SoundFileError, RuntimeError):
         return None
-    if file.subtype.startswith("MPEG"):  # mp3 in a wav
+    # mp3 in a wav; or a wav whose writer never came to tell the length, of which FFmpeg gives all.
+    if file.subtype.startswith("MPEG") or not file.frames:
         file.close()
         return None
     return file
