@@ -17,8 +17,9 @@ from pathlib import Path
 import click
 import numpy as np
 import soundfile
-from kinet.audio import read_audio
 from numpy.typing import NDArray
+
+from kinet.audio import read_audio
 
 RATE = 44100
 SECONDS = 30
@@ -38,10 +39,8 @@ SCORES: dict[str, tuple[int, ...]] = {
     "joplin/maple_leaf_rag": (0, 0),
     "schumann_clara/polonaise_op1n1": (3, 3),
     "schoenberg/opus19/movement2": (0, 0),
-    "monteverdi/madrigal.3.1": (53, 53, 53, 53, 53),
-    "palestrina/Agnus_0": (91, 91, 91, 91),
+    "handel/rinaldo/lascia_chio_pianga": (53, 48, 48, 48),
     "corelli/opus3no1/1grave": (56, 57, 58),
-    "trecento/Fava_Dicant_nunc_iudei": (24, 25, 46),
 }
 # Clip: file of a Debian package.
 FILES = {
@@ -79,7 +78,7 @@ def rendered_score(work: str, programs: tuple[int, ...], folder: Path) -> NDArra
     midi, wav = folder / "score.mid", folder / "score.wav"
     score.write("midi", midi)
     command = ["fluidsynth", "-niq", "-r", str(RATE), "-F", str(wav), SOUND_FONT, str(midi)]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
     return read_audio(wav, RATE)
 
 

@@ -59,6 +59,19 @@ def streamed_file(path: Path) -> NDArray[np.float32]:
     return _run(loader, "audio")
 
 
+def decoded_file(path: Path) -> int:
+    """Number of samples of a file that Essentia decodes in a network that does nothing else."""
+    pool = essentia.Pool()
+    loader = essentia.streaming.MonoLoader(filename=str(path), sampleRate=CONFIG.sample_rate)
+    cutter = essentia.streaming.FrameCutter(**CUTTING)
+    power = essentia.streaming.InstantPower()
+    loader.audio >> cutter.signal
+    cutter.frame >> power.array
+    power.power >> (pool, "power")
+    essentia.run(loader)
+    return len(pool["power"]) * CONFIG.hop_size
+
+
 def _run(source, output):
     pool = essentia.Pool()
     cutter = essentia.streaming.FrameCutter(**CUTTING)

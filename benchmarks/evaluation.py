@@ -6,24 +6,14 @@ in a process of its own, so that one size's peak memory does not hide another's.
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import json
-import multiprocessing
-import os
-import pathlib
-import platform
-import resource
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import click
 import numpy as np
+from machine import in_a_process, peak_mib, write_report
 
 from kinet.evaluation import evaluate
-from kinet.files import write_text_atomically
 
 VERSIONS_PER_SONG = 6
 SIZE = 128
@@ -37,12 +27,6 @@ def made_up(tracks: int) -> tuple[np.ndarray, np.ndarray]:
     centres = rng.standard_normal((songs[-1] + 1, SIZE), dtype=np.float32)
     scatter = rng.standard_normal((tracks, SIZE), dtype=np.float32)
     return centres[songs] + NOISE * scatter, songs
-
-
-def peak_mib() -> float:
-    """Peak resident memory of this process in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def measure(tracks: int) -> dict[str, Any]:
@@ -102,30 +86,6 @@ def compare(tracks: int) -> dict[str, Any]:
     }
 
 
-def in_a_process(function: Any, tracks: int) -> dict[str, Any]:
-    """Call `function(tracks)` in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        result: dict[str, Any] = pool.submit(function, tracks).result()
-        return result
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    cpu = platform.processor() or platform.machine()
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
-    return {
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "system": platform.platform(),
-        # Other work on the machine at the start makes the seconds larger.
-        "load_average": round(os.getloadavg()[0], 2),
-    }
-
-
 @click.command()
 @click.option(
     "--tracks",
@@ -148,21 +108,10 @@ def command(sizes: tuple[int, ...], loop: int, out: str | None) -> None:
     """Measure ranking and metrics of lists of made-up embeddings."""
     report = {
         "what": f"kinet.evaluation.evaluate, {SIZE} values a track, {VERSIONS_PER_SONG} a song",
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": importlib.metadata.version("numpy"),
-            "scipy": importlib.metadata.version("scipy"),
-        },
         "double_loop": in_a_process(compare, loop),
         "runs": [in_a_process(measure, size) for size in sizes],
     }
-    text = json.dumps(report, indent=2) + "\n"
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        write_text_atomically(out, text)
+    write_report(report, ("numpy", "scipy"), out)
 
 
 if __name__ == "__main__":
