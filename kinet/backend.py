@@ -9,11 +9,14 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinet.errors import BackendError, unknown_name
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -197,3 +200,53 @@ def jit_compile() -> bool:
     import keras
 
     return bool(keras.config.backend() == "jax")
+
+
+def compiled_for_inference(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """`model` as one compiled function, a program for each shape of its input.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one input and one output. Its weights are those at the time of this call.
+
+    Returns
+    -------
+    callable
+        From an array to an array.
+    """
+    import keras
+
+    run = {"tensorflow": _compiled_tensorflow, "jax": _compiled_jax, "torch": _compiled_torch}[
+        keras.config.backend()
+    ](model)
+    return lambda batch: keras.ops.convert_to_numpy(run(batch))
+
+
+def _compiled_tensorflow(model: Any) -> Callable[[np.ndarray], Any]:
+    import tensorflow as tf
+
+    return tf.function(lambda batch: model(batch, training=False))
+
+
+def _compiled_jax(model: Any) -> Callable[[np.ndarray], Any]:
+    import jax
+
+    # Weights as arguments: as constants they would be compiled in, which takes longer.
+    weights = [
+        [v.value for v in part]
+        for part in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    run = jax.jit(lambda own, batch: model.stateless_call(*own, batch, training=False)[0])
+    return lambda batch: run(weights, batch)
+
+
+def _compiled_torch(model: Any) -> Callable[[np.ndarray], Any]:
+    import torch
+
+    # Not torch.compile, which needs a C++ compiler on the user's machine.
+    def run(batch: np.ndarray) -> Any:
+        with torch.inference_mode():
+            return model(batch, training=False)
+
+    return run

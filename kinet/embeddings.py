@@ -3,19 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
+from kinet.backend import compiled_for_inference
 from kinet.batches import first_vectors, fit_length
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
-from kinet.layers import PitchRows
 from kinet.tracks import Track
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """What embeds batches: a compiled network, or an exported file.
+
+    Attributes
+    ----------
+    embed : callable
+        From HPCP ``(B, T, 12)`` float32 to unit rows ``(B, D)``.
+    size : int
+        D.
+    frames, minimum_frames : int
+        The T that it was trained for, and the least.
+    fixed_frames : int or None
+        The only T that it takes; None where any will do from `minimum_frames`.
+    """
+
+    embed: Callable[[np.ndarray], np.ndarray]
+    size: int
+    frames: int
+    minimum_frames: int
+    fixed_frames: int | None
+
+
+def fast_embedder(model: keras.Model) -> Embedder:
+    """The inference form of a network, compiled: to embed many tracks with weights that stay.
+
+    Making it takes seconds, as does the first batch of every shape; for a few tracks the network
+    itself will do.
+
+    Parameters
+    ----------
+    model : keras.Model
+        An embedder; it is left as it is. What is trained later does not reach the result.
+
+    Returns
+    -------
+    Embedder
+        For `embed_tracks` and `embed_arrays`.
+
+    Examples
+    --------
+    >>> import kinet
+    >>> model = kinet.build("simple", 1, channels=8, attention=(), embedding_size=16)
+    >>> embedder = fast_embedder(model)
+    >>> embed_arrays(embedder, [np.ones((300, 12)), np.ones((500, 12))], None, 2).shape
+    (2, 16)
+    """
+    from kinet.folding import inference_model
+
+    return _of_network(model, compiled_for_inference(inference_model(model)))
+
+
+def _as_embedder(model: keras.Model | Embedder) -> Embedder:
+    return model if isinstance(model, Embedder) else _of_network(model, model.predict_on_batch)
+
+
+def _of_network(model: keras.Model, embed: Callable[[np.ndarray], np.ndarray]) -> Embedder:
+    from kinet.layers import PitchRows
+
+    rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
+    return Embedder(
+        embed, int(model.output_shape[-1]), rows.frames, rows.minimum_frames, model.input_shape[1]
+    )
 
 
 def embed_tracks(
-    model: keras.Model,
+    model: keras.Model | Embedder,
     tracks: Sequence[Track],
     frames: int | None = None,
     batch_size: int = 32,
@@ -25,8 +94,8 @@ def embed_tracks(
 
     Parameters
     ----------
-    model : keras.Model
-        An embedder.
+    model : keras.Model or Embedder
+        A network, what `fast_embedder` makes of it, or what `kinet.export.load_export` reads.
     tracks : sequence of Track
         Shorter tracks are padded with zeros at the end.
     frames : int, optional
@@ -46,34 +115,39 @@ def embed_tracks(
     DataError
         If a track cannot be read or `frames` is not a length that the model takes.
     """
-    frames = usable_frames(model, frames)
+    embedder = _as_embedder(model)
+    frames = usable_frames(embedder, frames)
     size = min(batch_size, max(1, len(tracks)))
-    rows = [np.zeros((0, model.output_shape[-1]), np.float32)]
+    rows = [np.zeros((0, embedder.size), np.float32)]
     for start in range(0, len(tracks), size):
         batch = first_vectors(tracks[start : start + size], frames)
-        rows.append(_embed_batch(model, batch, size))
+        rows.append(_embed_batch(embedder, batch, size))
         if progress:
             progress(start + len(batch), len(tracks))
     return np.concatenate(rows)
 
 
 def embed_arrays(
-    model: keras.Model, hpcp: Iterable[np.ndarray], frames: int | None, batch_size: int
+    model: keras.Model | Embedder,
+    hpcp: Iterable[np.ndarray],
+    frames: int | None,
+    batch_size: int,
 ) -> np.ndarray:
     """As `embed_tracks`, from arrays ``(T, 12)`` in memory."""
-    frames = usable_frames(model, frames)
+    embedder = _as_embedder(model)
+    frames = usable_frames(embedder, frames)
     fitted = [fit_length(check_hpcp(values), frames) for values in hpcp]
-    rows = [np.zeros((0, model.output_shape[-1]), np.float32)]
+    rows = [np.zeros((0, embedder.size), np.float32)]
     for start in range(0, len(fitted), batch_size):
         batch = np.stack(fitted[start : start + batch_size])
-        rows.append(_embed_batch(model, batch, min(batch_size, len(fitted))))
+        rows.append(_embed_batch(embedder, batch, min(batch_size, len(fitted))))
     return np.concatenate(rows)
 
 
-def _embed_batch(model: keras.Model, batch: np.ndarray, size: int) -> np.ndarray:
+def _embed_batch(embedder: Embedder, batch: np.ndarray, size: int) -> np.ndarray:
     """Embed up to `size` tracks; a smaller batch is filled up, so that one shape is compiled."""
     filled = np.resize(batch, (size, *batch.shape[1:]))
-    return np.asarray(model.predict_on_batch(filled))[: len(batch)]
+    return np.asarray(embedder.embed(filled))[: len(batch)]
 
 
 def check_hpcp(values: np.ndarray) -> np.ndarray:
@@ -93,7 +167,7 @@ def check_hpcp(values: np.ndarray) -> np.ndarray:
     return array
 
 
-def usable_frames(model: keras.Model, frames: int | None) -> int:
+def usable_frames(model: keras.Model | Embedder, frames: int | None) -> int:
     """`frames`, or the length that the model was built for.
 
     Raises
@@ -101,17 +175,18 @@ def usable_frames(model: keras.Model, frames: int | None) -> int:
     DataError
         If the model does not take `frames` vectors.
     """
-    rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
-    fixed = model.input_shape[1]
+    embedder = _as_embedder(model)
+    fixed = embedder.fixed_frames
     if frames is None:
-        return int(rows.frames)
+        return embedder.frames
     if fixed is not None and frames != fixed:
         raise DataError(
             f"T = {frames} vectors was asked for, but temporal attention ties this model to "
             f"T = {fixed}"
         )
-    if frames < rows.minimum_frames:
+    if frames < embedder.minimum_frames:
         raise DataError(
-            f"T = {frames} vectors was asked for; this model needs at least {rows.minimum_frames}"
+            f"T = {frames} vectors was asked for; this model needs at least "
+            f"{embedder.minimum_frames}"
         )
     return frames

@@ -9,8 +9,12 @@ import click
 
 from kinet.backend import BACKENDS, choose
 from kinet.commands import output
-from kinet.export import FORMATS, TOLERANCE, Exported, export
+from kinet.commands.options import TEST_LIST, data_option, path_type, read_complete_list
+from kinet.export import FORMATS, MAP_LOSS, TOLERANCE, Exported, export
+from kinet.export.formats import FULL_PRECISION
 from kinet.runs import newest_best
+
+_PRECISIONS = list(dict.fromkeys(name for form in FORMATS.values() for name in form.precisions))
 
 
 @click.command("export")
@@ -36,6 +40,27 @@ from kinet.runs import newest_best
 )
 @click.option("--force", is_flag=True, help="Replace an export that is there.")
 @click.option(
+    "--precision",
+    type=click.Choice(_PRECISIONS),
+    default=FULL_PRECISION,
+    show_default=True,
+    help="In which the file computes; below float32 with --format openvino.",
+)
+@click.option(
+    "--calibration-ls",
+    type=path_type,
+    help="A list with several versions of songs, for a precision below float32: its MAP must not "
+    "suffer, and with int8 ranges are taken from it.",
+)
+@data_option
+@click.option(
+    "--allowed-map-loss",
+    type=click.FloatRange(0, 1),
+    default=MAP_LOSS,
+    show_default=True,
+    help="By how much the MAP of that list may be lower.",
+)
+@click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     help="Under which the model is run for the comparison. By default $KERAS_BACKEND, or the "
@@ -48,6 +73,10 @@ def command(
     format_name: str,
     out: Path | None,
     force: bool,
+    precision: str,
+    calibration_ls: Path | None,
+    data_dir: Path,
+    allowed_map_loss: float,
     backend: str | None,
     as_json: bool,
 ) -> None:
@@ -64,7 +93,16 @@ def command(
         chosen = newest_best()
         output.say(f"model: {chosen}")
     choose(backend)
-    done = export(chosen, format_name, out, force)
+    tracks = read_complete_list(calibration_ls, TEST_LIST, data_dir) if calibration_ls else []
+    done = export(
+        chosen,
+        format_name,
+        out,
+        force,
+        precision=precision,
+        tracks=tracks,
+        allowed_map_loss=allowed_map_loss,
+    )
     if as_json:
         output.show_json({**dataclasses.asdict(done), "path": str(done.path)})
         return
@@ -76,9 +114,15 @@ def _show(done: Exported) -> None:
         ("path", str(done.path)),
         ("format", FORMATS[done.format].title),
         ("size", f"{done.bytes / 1e6:.2f} MB"),
+        ("precision", done.precision),
         ("difference", f"{done.difference:.1e} from the model under {done.compared_with}"),
         ("dynamic axes", ", ".join(done.dynamic_axes)),
     ]
+    if done.map is not None and done.model_map is not None:
+        loss = done.model_map - done.map
+        rows.append(
+            ("MAP", f"{done.map:.4f}, {loss:+.4f} lost of the model's {done.model_map:.4f}")
+        )
     output.show_table(("export", ""), rows)
     if done.spread < 10 * TOLERANCE:
         output.say(

@@ -3,17 +3,18 @@
 The model is converted in a child process under the backend that does it best, TensorFlow where
 it is installed, whichever trained the model. The file is run on random HPCP by the library that
 its users will run it with. Its output is compared with that of the model under the caller's own
-backend, on the CPU in float32, and the file takes its name only if they agree.
+backend, on the CPU in float32, and the file takes its name only if they agree. In a narrower
+precision they cannot: there the MAP of a list counts.
 """
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
 import json
 import os
 import subprocess
 import sys
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,32 @@ import numpy as np
 
 from kinet import errors
 from kinet.backend import choose
+from kinet.batches import first_vectors
 from kinet.checkpoint import read_metadata
 from kinet.errors import ExportError
-from kinet.export.formats import FORMATS, Format, choose_road, get_format
+from kinet.export.child import ERROR, REFERENCE, REPORT, TRACKS, WRITE
+from kinet.export.comparing import MAP_LOSS, TOLERANCE, compare_maps, compare_rows
+from kinet.export.exported import load_export, read_export_metadata
+from kinet.export.formats import (
+    FORMATS,
+    FULL_PRECISION,
+    Format,
+    check_precision,
+    choose_road,
+    get_format,
+)
 from kinet.export.placing import check_target, default_target, place, size, staging
+from kinet.tracks import Track
 
-__all__ = ["FORMATS", "TOLERANCE", "Exported", "export", "read_export_metadata"]
-
-TOLERANCE = 1e-4
+__all__ = [
+    "FORMATS",
+    "MAP_LOSS",
+    "TOLERANCE",
+    "Exported",
+    "export",
+    "load_export",
+    "read_export_metadata",
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,10 @@ class Exported:
         ``("batch",)`` or ``("batch", "T")``.
     bytes : int
         Size of all its files.
+    precision : str
+        In which it computes.
+    map, model_map : float or None
+        MAP of the given tracks with the file, and with the model; None in float32.
     """
 
     path: Path
@@ -66,10 +89,20 @@ class Exported:
     written_by: str
     dynamic_axes: tuple[str, ...]
     bytes: int
+    precision: str = FULL_PRECISION
+    map: float | None = None
+    model_map: float | None = None
 
 
 def export(
-    model_file: str | Path, format: str, out: str | Path | None = None, force: bool = False
+    model_file: str | Path,
+    format: str,
+    out: str | Path | None = None,
+    force: bool = False,
+    *,
+    precision: str = FULL_PRECISION,
+    tracks: Sequence[Track] = (),
+    allowed_map_loss: float = MAP_LOSS,
 ) -> Exported:
     """Write a model in another format, for HPCP ``(batch, T, 12)`` to unit rows ``(batch, D)``.
 
@@ -84,6 +117,13 @@ def export(
         ``best.xml`` with ``best.bin``.
     force : bool
         Replace an export that is there.
+    precision : {"float32", "bfloat16", "int8"}
+        In which the file computes; below float32 for OpenVINO only.
+    tracks : sequence of Track
+        For a precision below float32: tracks with several versions of a song, whose MAP must not
+        suffer. With int8 the ranges of all values are taken from some of them.
+    allowed_map_loss : float
+        By how much their MAP may be lower with the file than with the model.
 
     Returns
     -------
@@ -93,8 +133,10 @@ def export(
     Raises
     ------
     ExportError
-        If the format cannot be written here, the target is there or not writable, or the file
-        does not agree with the model; whatever was at the target is then unchanged.
+        If format or precision cannot be written here, the target is there or not writable, or
+        the file does not agree with the model; whatever was at the target is then unchanged.
+    DataError
+        If `tracks` cannot be read or ranked.
     CheckpointError
         If the model file is missing or damaged.
     BackendError
@@ -106,35 +148,48 @@ def export(
     Exported(path=PosixPath('models/a/best.onnx'), format='onnx', difference=1.2e-07, ...)
     """
     form = get_format(format)
-    read_metadata(model_file)
+    check_precision(form, precision)
+    frames = read_metadata(model_file).model.frames
+    narrow = precision != FULL_PRECISION
+    if narrow and not tracks:
+        raise ExportError(
+            f"{form.title} in {precision} was asked for without tracks to measure its MAP on; "
+            "name a list with several versions of songs: --calibration-ls LIST --data-dir DIR"
+        )
     road = choose_road(form)
     caller = choose()
-    target = Path(out) if out is not None else default_target(Path(model_file), form)
+    target = Path(out) if out is not None else default_target(Path(model_file), form, precision)
     check_target(target, form, force)
     with staging(target) as folder:
         staged = folder / "new" / target.name
         for name in ("new", "old"):
             (folder / name).mkdir()
         job = {"model_file": str(Path(model_file).resolve()), "format": format}
-        job["target"] = str(staged.resolve())
+        job |= {"target": str(staged.resolve()), "precision": precision}
+        if narrow:
+            np.save(folder / TRACKS, first_vectors(tracks, frames))
         # One process per backend; one does both where the backends are the same.
-        backends = {road.backend: ["write"]}
-        backends.setdefault(caller, []).append("reference")
+        backends = {road.backend: [WRITE]}
+        backends.setdefault(caller, []).append(REFERENCE)
         for backend, tasks in backends.items():
             _run_child(backend, {**job, "tasks": tasks}, folder, form)
-        difference, spread = _compare(folder, form)
-        axes = json.loads((folder / "report.json").read_text())["dynamic_axes"]
+        if narrow:
+            songs = [track.song_id for track in tracks]
+            found = compare_maps(folder, f"{precision} {form.title}", songs, allowed_map_loss)
+        else:
+            found = compare_rows(folder, form.title)
+        axes = json.loads((folder / REPORT).read_text())["dynamic_axes"]
         check_target(target, form, force)  # conversion takes long enough for things to change
         place(form.files(staged), form.files(target), folder / "old")
     return Exported(
         path=target,
         format=format,
-        difference=difference,
-        spread=spread,
         compared_with=caller,
         written_by=road.backend,
         dynamic_axes=tuple(axes),
         bytes=size(form.files(target)),
+        precision=precision,
+        **dataclasses.asdict(found),
     )
 
 
@@ -161,7 +216,7 @@ def _run_child(backend: str, job: dict[str, Any], folder: Path, form: Format) ->
     )
     if done.returncode == 0:
         return
-    report = folder / "error.json"
+    report = folder / ERROR
     if report.is_file():
         values = json.loads(report.read_text())
         failure: Exception = getattr(errors, values["type"])(values["message"])
@@ -173,72 +228,3 @@ def _run_child(backend: str, job: dict[str, Any], folder: Path, form: Format) ->
         )
     failure.add_note(done.stderr)
     raise failure
-
-
-def _compare(folder: Path, form: Format) -> tuple[float, float]:
-    """The largest difference between file and model, and between any two inputs.
-
-    Raises
-    ------
-    ExportError
-        If file and model do not agree.
-    """
-    written, reference = _rows(folder / "write.npz"), _rows(folder / "reference.npz")
-    if written.shape != reference.shape:
-        raise ExportError(
-            f"the {form.title} file gives embeddings of shape {written.shape}, the model of "
-            f"{reference.shape}; nothing was put in place"
-        )
-    difference = float(np.abs(written - reference).max())
-    if not difference <= TOLERANCE:  # not >, which NaN would pass
-        raise ExportError(
-            f"the {form.title} file differs from the model by {difference:.1e}; allowed: "
-            f"{TOLERANCE:.0e}; nothing was put in place; try another --format"
-        )
-    return difference, float(np.ptp(reference, axis=0).max())
-
-
-def _rows(path: Path) -> np.ndarray:
-    with np.load(path) as arrays:
-        return np.concatenate([arrays[name] for name in arrays.files])
-
-
-def read_export_metadata(path: str | Path) -> dict[str, Any]:
-    """What an exported file says of itself.
-
-    Parameters
-    ----------
-    path : path
-        A ``.onnx``, ``.tflite`` or ``.xml`` file, or the folder of a SavedModel.
-
-    Returns
-    -------
-    dict
-        ``kinet`` (version), ``model`` and ``features`` (settings), ``fingerprint`` (of the
-        features), ``plugins``, ``input`` (its name, axes, T) and ``output``.
-
-    Raises
-    ------
-    ExportError
-        If it is not an export of kinet's, or, for ONNX, onnxruntime is not installed.
-    """
-    path = Path(path)
-    form = next((f for f in FORMATS.values() if not f.is_folder and path.suffix == f.ending), None)
-    if form is None and path.is_dir():
-        form = FORMATS["savedmodel"]
-    wanted = "expected a .onnx, .tflite or .xml file or a SavedModel folder that kinet exported"
-    if form is None or not path.exists():
-        raise ExportError(f"no export {path}; {wanted}")
-    try:
-        text = importlib.import_module(form.module).read(path)
-    except ImportError as error:
-        raise ExportError(
-            f"{path} cannot be read without {error.name}; "
-            f'install it with: pip install "mulkinet[{form.extra}]"'
-        ) from error
-    except (OSError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
-        raise ExportError(f"{path} cannot be read ({error}); {wanted}") from error
-    if not text:
-        raise ExportError(f"{path} says nothing of kinet; {wanted}")
-    values: dict[str, Any] = json.loads(text)
-    return values

@@ -10,30 +10,62 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kinet.config import PITCH_CLASSES
 from kinet.errors import ExportError, KinetError
-from kinet.export.formats import get_format
+from kinet.export.formats import FULL_PRECISION, Format, get_format
 from kinet.export.network import Network, load_network
 
 REPORT = "report.json"
 ERROR = "error.json"
+TRACKS = "tracks.npy"
 WRITE, REFERENCE = "write", "reference"
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to write: in which format and precision, where, and what lies beside it.
+
+    Attributes
+    ----------
+    form : Format
+        The format.
+    precision : str
+        One of its precisions.
+    target : pathlib.Path
+        The file or folder to write.
+    scratch : pathlib.Path
+        A folder for what is in between.
+    tracks : ndarray
+        HPCP ``(N, T, 12)`` of real tracks; N is 0 where the precision needs none.
+    """
+
+    form: Format
+    precision: str
+    target: Path
+    scratch: Path
+    tracks: np.ndarray
 
 
 def main(folder: Path) -> int:
     """Do the tasks of a job; 0, or 3 after an expected error, which is then in ``error.json``."""
     job = json.loads((folder / "job.json").read_text())
     try:
-        network, description = load_network(Path(job["model_file"]))
+        network, description = load_network(Path(job["model_file"]), job["precision"])
+        tracks = _tracks(folder, network)
         if REFERENCE in job["tasks"]:
-            store(folder / f"{REFERENCE}.npz", network.run(network.batches()))
+            rows = network.run(_batches(network, tracks))
+            store(folder, REFERENCE, rows, len(network.batches()))
         if WRITE in job["tasks"]:
-            target = Path(job["target"])
-            rows = write_and_run(network, description, job["format"], target, folder)
-            store(folder / f"{WRITE}.npz", rows)
+            form = get_format(job["format"])
+            order = Order(form, job["precision"], Path(job["target"]), folder, tracks)
+            rows = write_and_run(network, description, order)
+            store(folder, WRITE, rows, len(network.batches()))
             (folder / REPORT).write_text(json.dumps({"dynamic_axes": network.dynamic_axes}))
     except KinetError as error:
         values = {"type": type(error).__name__, "message": str(error)}
@@ -42,23 +74,24 @@ def main(folder: Path) -> int:
     return 0
 
 
-def write_and_run(
-    network: Network, description: str, format_name: str, target: Path, scratch: Path
-) -> list[np.ndarray]:
-    """Write the file and embed the sample batches with it.
+def write_and_run(network: Network, description: str, order: Order) -> list[np.ndarray]:
+    """Write the file and embed the sample batches, and then the tracks, with it.
 
     Raises
     ------
     ExportError
         If the converter fails, or the library that runs the file.
     """
-    form = get_format(format_name)
+    form = order.form
     module = importlib.import_module(form.module)
     step = "converted"
     try:
-        module.write(network, target, description, scratch)
+        module.write(network.folded(), order.target, description, order.scratch)
+        if order.precision != FULL_PRECISION:
+            module.narrow(order.target, order.precision, order.tracks, order.scratch)
         step = "run after conversion"
-        rows: list[np.ndarray] = module.run(target, network.batches())
+        embed = module.load(order.target)
+        return [embed(batch) for batch in _batches(network, order.tracks)]
     except Exception as error:  # foreign converters raise whatever they like
         # The whole story, for --debug, goes to stderr, which the parent keeps.
         sys.excepthook(type(error), error, error.__traceback__)
@@ -67,12 +100,29 @@ def write_and_run(
             f"the model cannot be {step} to {form.title} ({type(error).__name__}: {lines[0]}); "
             "try another --format, or --debug for the whole message"
         ) from error
-    return rows
 
 
-def store(path: Path, rows: Sequence[np.ndarray]) -> None:
-    """Keep the embeddings of the sample batches, in their order."""
-    np.savez(path, *rows)
+def _tracks(folder: Path, network: Network) -> np.ndarray:
+    """The tracks of the job, ``(N, T, 12)``; none where it has none."""
+    file = folder / TRACKS
+    if not file.is_file():
+        return np.zeros((0, network.frames, PITCH_CLASSES), np.float32)
+    return np.asarray(np.load(file, mmap_mode="r"))
+
+
+def _batches(network: Network, tracks: np.ndarray) -> list[np.ndarray]:
+    """The random batches and then the tracks."""
+    return [
+        *network.batches(),
+        *(np.array(tracks[start : start + _BATCH]) for start in range(0, len(tracks), _BATCH)),
+    ]
+
+
+def store(folder: Path, task: str, rows: Sequence[np.ndarray], random: int) -> None:
+    """Keep the embeddings of the `random` first batches, and apart from them those of tracks."""
+    np.savez(folder / f"{task}.npz", *rows[:random])
+    if rows[random:]:
+        np.save(folder / f"{task}_{TRACKS}", np.concatenate(rows[random:]))
 
 
 if __name__ == "__main__":

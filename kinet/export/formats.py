@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kinet.errors import ExportError, unknown_name
+
+FULL_PRECISION = "float32"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class Format:
         The extra of the distribution that brings all of this.
     module : str
         The module of this package that writes and runs it.
+    narrowers : mapping of str to str
+        Precisions beside float32 that make the file faster where it is run, each with the
+        library that writes it.
     """
 
     name: str
@@ -49,6 +55,12 @@ class Format:
     runner: str
     extra: str
     module: str
+    narrowers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that it is written in, float32 first."""
+        return (FULL_PRECISION, *self.narrowers)
 
     @property
     def is_folder(self) -> bool:
@@ -102,6 +114,7 @@ FORMATS: Mapping[str, Format] = {
             runner="openvino",
             extra="openvino",
             module="kinet.export.openvino_file",
+            narrowers={"bfloat16": "openvino", "int8": "nncf"},
         ),
     )
 }
@@ -145,3 +158,24 @@ def choose_road(form: Format) -> Road:
             f"model, and {form.runner} is not installed; {install}"
         )
     return road
+
+
+def check_precision(form: Format, precision: str) -> None:
+    """Refuse a precision that the format is not written in, or not with what is installed.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written.
+    """
+    if precision not in form.precisions:
+        raise ExportError(
+            f"precision {precision!r} was asked for; {form.title} allows: "
+            f"{', '.join(form.precisions)}"
+        )
+    needed = form.narrowers.get(precision)
+    if needed is not None and importlib.util.find_spec(needed) is None:
+        raise ExportError(
+            f"{form.title} in {precision} is written with {needed}, which is not installed; "
+            f"install it with: pip install {needed}"
+        )

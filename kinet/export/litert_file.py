@@ -7,7 +7,7 @@ does not look at what follows, a ZIP reader finds the archive from the end.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +29,22 @@ def write(network: Network, path: Path, description: str, scratch: Path) -> None
         archive.writestr(METADATA, description)
 
 
-def run(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Embed batches ``(B, T, 12)`` with the file."""
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The file as a function from ``(B, T, 12)`` to ``(B, D)``."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path))
     entry = interpreter.get_input_details()[0]["index"]
     result = interpreter.get_output_details()[0]["index"]
-    rows = []
-    for batch in batches:
+
+    def embed(batch: np.ndarray) -> np.ndarray:
         interpreter.resize_tensor_input(entry, batch.shape)
         interpreter.allocate_tensors()
         interpreter.set_tensor(entry, batch)
         interpreter.invoke()
-        rows.append(interpreter.get_tensor(result))
-    return rows
+        return np.asarray(interpreter.get_tensor(result))
+
+    return embed
 
 
 def read(path: Path) -> str:

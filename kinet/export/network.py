@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kinet.config import PITCH_CLASSES
+from kinet.export.formats import FULL_PRECISION
 
 FORMAT = 1
 
@@ -58,13 +61,26 @@ class Network:
             for count, frames in shapes
         ]
 
-    def run(self, batches: list[np.ndarray]) -> list[np.ndarray]:
+    def folded(self) -> Network:
+        """The same network as it is written: with less to compute."""
+        from kinet.folding import inference_model
+
+        return dataclasses.replace(self, model=inference_model(self.model))
+
+    def run(self, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Embed batches with the model itself."""
         return [np.asarray(self.model.predict_on_batch(batch)) for batch in batches]
 
 
-def load_network(model_file: Path) -> tuple[Network, str]:
+def load_network(model_file: Path, precision: str = FULL_PRECISION) -> tuple[Network, str]:
     """The embedder of a model file in float32, and the JSON that an exported file says of itself.
+
+    Parameters
+    ----------
+    model_file : pathlib.Path
+        A ``.keras`` file.
+    precision : str
+        In which the exported file is to compute.
 
     Raises
     ------
@@ -93,6 +109,7 @@ def load_network(model_file: Path) -> tuple[Network, str]:
             "minimum_frames": network.minimum_frames,
         },
         "output": {"axes": ["batch", "embedding"], "size": int(model.output_shape[-1])},
+        "precision": precision,
         **{name: own[name] for name in ("model", "features", "fingerprint", "plugins")},
     }
     return network, json.dumps(description)

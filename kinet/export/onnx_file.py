@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,13 @@ def _name_axes(model: Any, network: Network) -> None:
     )
 
 
-def run(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Embed batches ``(B, T, 12)`` with the file."""
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The file as a function from ``(B, T, 12)`` to ``(B, D)``."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return [session.run(None, {name: batch})[0] for batch in batches]
+    return lambda batch: np.asarray(session.run(None, {name: batch})[0])
 
 
 def read(path: Path) -> str:

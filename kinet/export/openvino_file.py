@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,6 +15,8 @@ from kinet.export import savedmodel_folder, torch_onnx
 from kinet.export.network import Network
 
 KEY = "kinet"
+# Tracks from which ranges are taken; more change them little.
+_CALIBRATION = 64
 
 
 def write(network: Network, path: Path, description: str, scratch: Path) -> None:
@@ -32,12 +37,54 @@ def write(network: Network, path: Path, description: str, scratch: Path) -> None
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
-def run(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Embed batches ``(B, T, 12)`` with the files, in float32 whatever the processor prefers."""
+def narrow(path: Path, precision: str, tracks: np.ndarray, scratch: Path) -> None:
+    """Write the files again for a precision below float32.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ``.xml``, in float32.
+    precision : {"bfloat16", "int8"}
+        With bfloat16 the weights are kept in 16 bits, and `load` asks for bfloat16. With int8
+        convolutions and products compute with 8 bits.
+    tracks : ndarray
+        HPCP ``(N, T, 12)`` from which NNCF takes the range of every tensor.
+    scratch : pathlib.Path
+        A folder for what is in between.
+    """
     import openvino
 
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return [np.array(model([batch])[0]) for batch in batches]
+    # Read from a copy: the weights of a model that was read stay in its file until it is saved.
+    copies = [scratch / file.name for file in (path, path.with_suffix(".bin"))]
+    for copy in copies:
+        path.with_suffix(copy.suffix).rename(copy)
+    model = openvino.Core().read_model(copies[0])
+    if precision == "int8":
+        model = _in_8_bits(model, tracks)
+    openvino.save_model(model, path, compress_to_fp16=precision == "bfloat16")
+
+
+def _in_8_bits(model: Any, tracks: np.ndarray) -> Any:
+    nncf = importlib.import_module("nncf")
+    chosen = tracks[np.linspace(0, len(tracks) - 1, min(len(tracks), _CALIBRATION)).astype(int)]
+    # Mixed: what follows a leaky ReLU has a sign.
+    return nncf.quantize(
+        model,
+        nncf.Dataset([track[None] for track in chosen]),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(chosen),
+    )
+
+
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The files as a function from ``(B, T, 12)`` to ``(B, D)``, in the precision they say."""
+    import openvino
+
+    # Without a hint the processor takes what it likes best, and float32 may become bfloat16.
+    narrow = json.loads(read(path) or "{}").get("precision") == "bfloat16"
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32"}
+    model = openvino.Core().compile_model(path, "CPU", hint)
+    return lambda batch: np.array(model([batch])[0])
 
 
 def read(path: Path) -> str:

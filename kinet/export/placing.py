@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinet.errors import ExportError
-from kinet.export.formats import Format
+from kinet.export.formats import FULL_PRECISION, Format
 
 
-def default_target(model_file: Path, form: Format) -> Path:
-    """Next to the model: ``best.keras`` gives ``best.onnx``, ``best_savedmodel``, ..."""
-    return model_file.with_name(model_file.stem + form.ending)
+def default_target(model_file: Path, form: Format, precision: str = FULL_PRECISION) -> Path:
+    """Next to the model: ``best.keras`` gives ``best.onnx``, ``best_int8.xml``, ..."""
+    mark = "" if precision == FULL_PRECISION else f"_{precision}"
+    return model_file.with_name(model_file.stem + mark + form.ending)
 
 
 def check_target(path: Path, form: Format, force: bool) -> None:

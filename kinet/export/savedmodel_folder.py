@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,12 @@ def write_bare(network: Network, path: Path) -> None:
     network.model.export(str(path), format="tf_saved_model", verbose=False)
 
 
-def run(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Embed batches ``(B, T, 12)`` with the folder."""
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The folder as a function from ``(B, T, 12)`` to ``(B, D)``."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
-    return [loaded.serve(batch).numpy() for batch in batches]
+    return lambda batch: np.asarray(loaded.serve(batch))
 
 
 def read(path: Path) -> str:
