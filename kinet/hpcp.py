@@ -122,7 +122,7 @@ def fold_peaks(
         If the two arrays are not of one shape with two axes, or hold negative magnitudes or
         values that are not finite.
     SettingsError
-        If the weighting is unknown.
+        If the weighting is unknown or its window wider than an octave.
 
     Examples
     --------
@@ -134,29 +134,40 @@ def fold_peaks(
     if config.weighting not in WEIGHTINGS:
         allowed = ", ".join(WEIGHTINGS)
         raise SettingsError(f"weighting is {config.weighting!r}; allowed: {allowed}")
+    if not 0 < config.weighting_window <= PITCH_CLASSES:
+        raise SettingsError(
+            f"weighting window is {config.weighting_window} semitones; allowed: above 0 to "
+            f"{PITCH_CLASSES}"
+        )
 
     in_band = (hertz >= config.minimum_frequency) & (hertz <= config.maximum_frequency)
-    heard = in_band & (linear > 0)
-    frame = np.nonzero(heard)[0]
+    heard = np.flatnonzero(in_band & (linear > 0))
+    frame = heard // hertz.shape[1] if len(heard) else heard
     bins_per_semitone = config.bins / PITCH_CLASSES
-    position = config.bins * np.log2(hertz[heard] / config.reference_frequency)
-    energy = linear[heard] ** 2
+    position = config.bins * np.log2(hertz.ravel()[heard] / config.reference_frequency)
+    position -= config.bins * np.floor(position / config.bins)
+    energy = linear.ravel()[heard] ** 2
     window = config.weighting_window * bins_per_semitone
     intervals, strengths = np.transpose(harmonic_strengths(config.harmonics))[:, :, np.newaxis]
     shifted = position - intervals * bins_per_semitone
     # The strength scales the magnitude, so it is squared with it.
     amount = strengths**2 * energy
     lowest = np.ceil(shifted - window / 2)
-    start = frame * config.bins
+    distance = shifted - lowest
+    # Less than an octave below and above, and half a window: four octaves, folded at the end.
+    octaves = 4
+    start = (frame * octaves + octaves // 2) * config.bins
+    cell = lowest.astype(np.int64) + start
 
-    folded = np.zeros(len(hertz) * config.bins)
-    for step in range(int(np.ceil(window))):
-        nearby = lowest + step
-        distance = np.minimum(np.abs(shifted - nearby), window / 2)
-        weight = np.cos(np.pi / window * distance) ** WEIGHTINGS[config.weighting]
-        cell = start + nearby.astype(np.int64) % config.bins
-        folded += np.bincount(cell.ravel(), (weight * amount).ravel(), minlength=len(folded))
-    return folded.reshape(len(hertz), config.bins)
+    spread = np.zeros(len(hertz) * octaves * config.bins)
+    for _ in range(int(np.ceil(window))):
+        # The last bins may lie beyond the window, where the cosine would rise again.
+        within = np.maximum(distance, -window / 2)
+        weight = np.cos(np.pi / window * within) ** WEIGHTINGS[config.weighting]
+        spread += np.bincount(cell.ravel(), (weight * amount).ravel(), minlength=len(spread))
+        cell += 1
+        distance -= 1
+    return spread.reshape(len(hertz), octaves, config.bins).sum(axis=1)
 
 
 def unit_maximum(profiles: ArrayLike) -> NDArray[np.float32]:

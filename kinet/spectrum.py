@@ -162,18 +162,19 @@ def peaks_of_spectra(
     config = config or FeatureConfig()
     first, last = _band(config)
     band = spectra[:, first : last + 3]
-    left, middle, right, second = (band[:, i : i + last - first] for i in range(4))
-    # Two equal bins are a maximum if both sides fall.
-    falls = (middle > right) | ((middle == right) & (middle > second))
-    is_peak = (middle > left) & falls & (middle > config.magnitude_threshold)
+    left, middle, right = (band[:, i : i + last - first] for i in range(3))
+    is_peak = (middle > left) & (middle >= right) & (middle > config.magnitude_threshold)
     # Flat positions: several times as fast as pairs of indices.
-    frame, column = np.divmod(np.flatnonzero(is_peak), is_peak.shape[1])
-    flat, at = np.ascontiguousarray(band).ravel(), frame * band.shape[1] + column + 1
+    flat, found = np.ascontiguousarray(band).ravel(), np.flatnonzero(is_peak)
+    frame, column = np.divmod(found, is_peak.shape[1])
+    at = found + frame * (band.shape[1] - is_peak.shape[1]) + 1
     before, top, after = flat[at - 1], flat[at], flat[at + 1]
+    # Two equal bins are a maximum if both sides fall.
+    falls = (top > after) | (top > flat[at + 2])
     slope = before - after
     offset = 0.5 * slope / (before - 2 * top + after)
     bins = offset.astype(np.float64) + (column + first + 1)
-    magnitude = top - 0.25 * slope * offset
+    magnitude = np.where(falls, top - 0.25 * slope * offset, np.float32(0))
 
     has_edge = (band[:, 0] > band[:, 1]) & (band[:, 0] > config.magnitude_threshold)
     at_edge = np.flatnonzero(has_edge)
@@ -263,6 +264,6 @@ def _strongest(
     magnitudes[taken] = magnitude
     if width > count:
         largest = np.argpartition(magnitudes, width - count, axis=1)[:, width - count :]
-        frequencies = np.take_along_axis(frequencies, largest, axis=1)
-        magnitudes = np.take_along_axis(magnitudes, largest, axis=1)
+        largest += np.arange(frames)[:, None] * width
+        frequencies, magnitudes = frequencies.ravel()[largest], magnitudes.ravel()[largest]
     return frequencies, magnitudes.astype(np.float64)

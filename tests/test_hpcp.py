@@ -208,3 +208,24 @@ def test_loudness_does_not_matter():
     np.testing.assert_allclose(
         hpcp_of_blocks([wave]), hpcp_of_blocks([wave / 8]), rtol=0, atol=2e-3
     )
+
+
+@pytest.mark.parametrize("window", [0.0, -1.0, 12.5])
+def test_a_weighting_window_wider_than_an_octave_is_refused(window):
+    with pytest.raises(SettingsError, match=r"weighting window is .* allowed: above 0 to 12"):
+        fold_peaks([[440.0]], [[1.0]], FeatureConfig(weighting_window=window))
+
+
+@pytest.mark.parametrize("window", [0.5, 1.0, 2.0, 5.5, 12.0])
+@pytest.mark.parametrize("weighting", ["cosine", "squaredCosine"])
+def test_a_peak_counts_by_the_cosine_of_its_distance(window, weighting):
+    config = FeatureConfig(harmonics=0, weighting_window=window, weighting=weighting)
+    semitones = 3.3
+    folded = fold_peaks([[440 * 2 ** (semitones / 12)]], [[0.5]], config)[0]
+    expected = np.zeros(12)
+    for bin_ in range(-24, 36):
+        distance = abs(bin_ - semitones)
+        if distance < window / 2:
+            cosine = np.cos(np.pi * distance / window)
+            expected[bin_ % 12] += 0.25 * cosine ** (1 if weighting == "cosine" else 2)
+    np.testing.assert_allclose(folded, expected, atol=1e-12)
