@@ -56,15 +56,22 @@ def sound(
     return (mono[:, None] * gains).astype(np.float32)
 
 
-def write(path: str | os.PathLike[str], signal: np.ndarray, rate: int = RATE, **how: str) -> Path:
+def write(
+    path: str | os.PathLike[str],
+    signal: np.ndarray,
+    rate: int = RATE,
+    picture: float | None = None,
+    **how: str,
+) -> Path:
     """Encode a signal of (samples, channels); the suffix says how.
 
+    The picture of a video is as long as its sound, or `picture` seconds.
     `how` goes to soundfile (``subtype="PCM_24"``) or FFmpeg (``movflags="faststart"``).
     """
     path = Path(path)
     suffix = path.suffix[1:]
     if suffix in ENCODERS:
-        _write_with_pyav(path, suffix, signal, rate, how)
+        _write_with_pyav(path, signal, rate, picture, how)
     else:
         container, subtype = SUBTYPES.get(suffix, (None, None))
         settings = {"format": container, "subtype": subtype, **how}
@@ -104,7 +111,10 @@ def _encoded(suffix: str, seconds: float, rate: int, channels: int, kind: str) -
         return write(Path(folder, "sound" + suffix), signal, rate).read_bytes()
 
 
-def _write_with_pyav(path: Path, suffix: str, signal: np.ndarray, rate: int, how: dict) -> None:
+def _write_with_pyav(
+    path: Path, signal: np.ndarray, rate: int, picture: float | None, how: dict[str, str]
+) -> None:
+    suffix = path.suffix[1:]
     container_format, codec, sample_format = ENCODERS[suffix]
     layout = LAYOUTS[signal.shape[1]]
     with av.open(str(path), "w", format=container_format, options=how) as container:
@@ -112,7 +122,7 @@ def _write_with_pyav(path: Path, suffix: str, signal: np.ndarray, rate: int, how
         stream.layout, stream.bit_rate = layout, 64_000 * signal.shape[1]
         video = _video_stream(container, VIDEO[suffix]) if suffix in VIDEO else None
         if video is not None:
-            _encode_video(container, video, len(signal) / rate)
+            _encode_video(container, video, picture or len(signal) / rate)
         resampler = av.AudioResampler(format=sample_format, layout=layout, rate=rate)
         for start in range(0, len(signal), PIECE):
             packed = np.ascontiguousarray(signal[start : start + PIECE]).reshape(1, -1)

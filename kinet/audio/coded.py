@@ -43,7 +43,7 @@ def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32
     try:
         container = av.open(
             file,
-            options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+            options={"format_whitelist": FORMATS},
             metadata_errors="replace",
             buffer_size=_READ,
         )
