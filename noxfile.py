@@ -14,7 +14,7 @@ nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "b
 # every session shares. Users are free to choose.
 BACKENDS = {
     "tensorflow": ["-e", ".[test,tensorflow,onnx,openvino,litert,export,quickstart]"],
-    "jax": ["-e", ".[test,jax]", "matplotlib>=3.8"],
+    "jax": ["-e", ".[test,jax,pictures]"],
     "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx]"],
 }
 # What is the same under every backend is tested once.
@@ -28,7 +28,7 @@ WITHOUT_BACKEND = [
     "tests/test_inspection.py",
     "tests/test_metrics.py",
     "tests/test_renditions.py",
-    "tests/test_size.py",
+    "tests/test_spectrum.py",
     "tests/test_split.py",
     "tests/test_tracks.py",
 ]

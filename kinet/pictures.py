@@ -1,15 +1,20 @@
-"""Pictures for people: needs Matplotlib, from the extra ``quickstart``."""
+"""Pictures for people: needs Matplotlib, from the extra ``pictures``."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.errors import DataError
 from kinet.files import write_atomically
+
+# Of the semitones from A.
+PITCH_NAMES = ("A", "A♯", "B", "C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯")
 
 
 def draw_distances(
@@ -33,28 +38,105 @@ def draw_distances(
     DataError
         If Matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.patches import Rectangle
-    except ImportError as error:
-        raise DataError(
-            'Matplotlib is not installed; install it with: pip install "mulkinet[quickstart]"'
-        ) from error
-
+    figure = _figure(7, 6)
     songs, numbers = np.unique(np.asarray([str(label) for label in labels]), return_inverse=True)
     order = np.argsort(numbers, kind="stable")
     rows = np.asarray(embeddings, np.float32)[order]
-    figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(1 - rows @ rows.T, cmap="viridis", vmin=0)
     edges = np.searchsorted(numbers[order], np.arange(len(songs) + 1)) - 0.5
     for start, end in itertools.pairwise(edges):
         side = end - start
-        axes.add_patch(Rectangle((start, start), side, side, fill=False, color="white", lw=0.8))
+        outline = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * side + start
+        axes.plot(*outline.T, color="white", lw=0.8)
     axes.set_title(title)
     axes.set_xlabel("track, sorted by song (each frame is one song)")
     axes.set_ylabel("track")
     figure.colorbar(image, label="cosine distance")
+    _write(figure, path)
+
+
+def draw_hpcp(path: str | Path, hpcp: np.ndarray, config: FeatureConfig, title: str) -> None:
+    """Draw HPCP, time in seconds to the right and pitch classes upwards.
+
+    Parameters
+    ----------
+    path : path
+        The PNG file to write, in one step.
+    hpcp : ndarray
+        ``(T, 12)``.
+    config : FeatureConfig
+        The settings with which they were made: the duration of a vector, the first pitch class.
+    title : str
+        Above the picture.
+
+    Raises
+    ------
+    DataError
+        If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder, "scale.png")
+    ...     draw_hpcp(picture, np.eye(12), FeatureConfig(), "twelve semitones from A")
+    ...     picture.read_bytes()[1:4]
+    b'PNG'
+    """
+    figure = _figure(10, 3.2)
+    axes = figure.add_subplot()
+    seconds = len(hpcp) * config.seconds_per_vector
+    image = axes.imshow(
+        np.asarray(hpcp, np.float32).T,
+        extent=(0, seconds, -0.5, config.bins - 0.5),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="magma",
+    )
+    axes.set_yticks(range(config.bins), pitch_names(config))
+    axes.set_title(title)
+    axes.set_xlabel("time in seconds")
+    axes.set_ylabel("pitch class")
+    figure.colorbar(image, label="strength", pad=0.01)
+    _write(figure, path)
+
+
+def pitch_names(config: FeatureConfig) -> list[str]:
+    """The name of each bin's pitch class.
+
+    Examples
+    --------
+    >>> pitch_names(FeatureConfig())[:4], pitch_names(FeatureConfig(reference_frequency=261.63))[0]
+    (['A', 'A♯', 'B', 'C'], 'C')
+    """
+    first = round(PITCH_CLASSES * np.log2(config.reference_frequency / 440))
+    return [
+        PITCH_NAMES[round(first + bin_ * PITCH_CLASSES / config.bins) % PITCH_CLASSES]
+        for bin_ in range(config.bins)
+    ]
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches.
+
+    Raises
+    ------
+    DataError
+        If Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DataError(
+            'Matplotlib is not installed; install it with: pip install "mulkinet[pictures]"'
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _write(figure: Any, path: str | Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     write_atomically(path, lambda file: canvas.print_png(file))
