@@ -176,7 +176,7 @@ def test_dull_and_clipped_signals_decode(tmp_path, suffix, kind):
     got = read_audio(make(tmp_path / f"a.{suffix}", 0.5, kind=kind))
     level = {"silence": 0.0, "dc": 0.25}.get(kind)
     if level is not None:
-        np.testing.assert_allclose(got[2000:20000], level, atol=0.01)
+        np.testing.assert_allclose(got[2000:20000], level, atol=0.1)
     else:
         assert np.abs(got).max() >= 0.99
 
@@ -265,7 +265,7 @@ def test_an_mp3_with_a_foreign_head_stays_an_mp3(tmp_path, head, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_mp3_in_a_wav(tmp_path):
+def test_mp3_in_a_wav(tmp_path, rng, capfd):
     import av
 
     with av.open(str(tmp_path / "a.wav"), "w") as container:
@@ -279,6 +279,9 @@ def test_mp3_in_a_wav(tmp_path):
         container.mux(stream.encode(None))
     # 39 frames hold a second, one more what the encoder puts in front.
     assert len(read_audio(tmp_path / "a.wav")) == 40 * 1152
+    middle = (tmp_path / "a.wav").stat().st_size // 2
+    refused(changed(tmp_path / "a.wav", middle, rng.bytes(3000)))
+    assert capfd.readouterr().err == ""
 
 
 # --- streams that change or follow each other ------------------------------------------------

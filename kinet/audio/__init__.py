@@ -50,10 +50,12 @@ def read_blocks(
     opus, m4a and video. It stays in mp3 without (1105 samples from LAME), in bare .aac (1024) and
     .ac3 (256). At the end of m4a and mp4 less than 1024 samples of padding can remain.
 
-    A file that declares its length and ends more than 0.2 s earlier is an error: wav, aiff, caf,
-    flac, mp3 with a Xing or Info header, m4a, mp4, mov, mkv, webm. So is an ogg or opus file
-    without the mark of its end, as a recording of a running stream can be. A cut bare .aac, .ac3
-    or mp3 without such a header cannot be told from a whole one; what is there is decoded.
+    A file that declares its length and ends more than 0.2 s earlier is an error: wav, aiff, au,
+    caf, flac, mp3 with a Xing or Info header, m4a, mp4, mov, mkv, webm. So is an ogg or opus file
+    without the mark of its end, as a recording of a running stream can be. An mp3 without such a
+    header, bare .aac, .ac3, avi or wma that was cut cannot always be told from a whole one; then
+    what is there is decoded. Damage is an error where the decoder notices it: bytes that changed
+    in a wav, or an mp3 that decodes to noise, pass.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
 """Files that libsndfile decodes: wav, aiff, au and flac.
 
 libsndfile reads mp3, Ogg Vorbis and Opus as well, but not well enough: of a VBR mp3 without a Xing
-header it gives the first part only, of chained Ogg streams the first, where it is in an mp3
-depends on the size of the reads before, mpg123 inside it writes to the standard error, and Opus
-takes more than twice as long as with FFmpeg. None of these ends in an error.
+header it gives the first part only, of chained Ogg streams the first only, both without an error;
+mpg123 inside it writes to the standard error; and Opus takes longer than with FFmpeg.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class _Stream(soundfile.SoundFile):
     """A sound file that is read from the first sample to the last."""
 
     def seekable(self) -> bool:
-        """Say no: soundfile would seek to where it is after each read, at great cost in flac."""
+        """Say no: after each read soundfile would seek to where it is, which takes long in flac."""
         return False
 
 
