@@ -427,6 +427,12 @@ def test_a_file_that_gives_no_sound_is_not_read_for_ever(tmp_path):
     assert refused(path) == f"1000 packets without sound (Invalid argument); {NEED}"
 
 
+def test_a_place_that_cannot_be_is_answered_not_raised(tmp_path):
+    with open(make(tmp_path / "a.wav"), "rb") as file:
+        assert coded._File(file).seek(-5) == -1
+        assert coded._File(file).seek(7) == 7
+
+
 def test_samples_of_an_unknown_format(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp3")
     monkeypatch.delitem(coded._SCALE, "flt")

@@ -42,7 +42,7 @@ def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32
     """Sample rate and mono block, again and again; `file` is at its start."""
     try:
         container = av.open(
-            file,
+            _File(file),
             options={"format_whitelist": FORMATS},
             metadata_errors="replace",
             buffer_size=_READ,
@@ -59,6 +59,23 @@ def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32
         arrays = _Arrays(path)
         for kind, samples in _gathered(piece for frame in frames for piece in arrays.of(frame)):
             yield kind.rate, mono(_scaled(samples, kind.sample_format))
+
+
+class _File:
+    """What PyAV reads: a place that a damaged file points to, and that cannot be, gives -1.
+
+    PyAV prints the exceptions of seeks that FFmpeg goes on without.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 def _sound(path: Path, container: Any) -> Any:
