@@ -25,11 +25,13 @@ WITHOUT_BACKEND = [
     "tests/test_evaluation.py",
     "tests/test_files.py",
     "tests/test_hpcp.py",
+    "tests/test_index.py",
     "tests/test_inspection.py",
     "tests/test_metrics.py",
     "tests/test_renditions.py",
     "tests/test_spectrum.py",
     "tests/test_split.py",
+    "tests/test_synthesis.py",
     "tests/test_tracks.py",
 ]
 

@@ -24,6 +24,7 @@ from numpy.random import Generator, SeedSequence
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_atomically, write_text_atomically
+from kinet.manifest import write_features
 from kinet.notes import render
 from kinet.renditions import TRANSPOSITIONS, arrange, draw_rendition
 from kinet.scores import Piece, chorales, distinct_pieces, music21_version, read_piece
@@ -58,6 +59,11 @@ class Corpus:
     manifest: Path
     songs: int
     tracks: int
+
+    def title(self, song_id: str) -> str:
+        """The title of a song, as in the manifest."""
+        record = json.loads(self.manifest.read_text(encoding="utf-8"))["songs"][int(song_id)]
+        return str(record["title"])
 
 
 def write_corpus(
@@ -138,6 +144,7 @@ def write_corpus(
             report(songs + len(records), 2 * songs)
     with _explained(folder):
         _write_lists(corpus, records)
+        write_features(corpus.data_dir, FeatureConfig())
         # The last of all: where it is, the rest is complete.
         _write_manifest(corpus, settings, records)
     return corpus

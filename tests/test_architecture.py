@@ -23,12 +23,12 @@ LEVELS = [
     {"audio", "metrics", "scores", "spectrum"},
     {"hpcp", "tracks", "sources"},
     {"notes", "splits", "inspection", "batches", "manifest", "collections"},
-    {"renditions", "evaluation", "extraction", "packing"},
-    {"chorales", "layers", "pictures", "runlog", "runs"},
+    {"renditions", "evaluation", "extraction", "packing", "synthesis"},
+    {"chorales", "recordings", "layers", "pictures", "runlog", "runs"},
     {"attention", "blocks", "losses"},
     {"model", "original"},
     {"checkpoint"},
-    {"conversion", "folding", "embeddings", "index"},
+    {"conversion", "folding", "fourier", "embeddings", "index"},
     {"training", "export", "testing"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -37,6 +37,7 @@ LIGHT = {
     "errors", "config", "files", "registry", "audio", "hpcp", "tracks", "splits", "inspection",
     "batches", "metrics", "evaluation", "notes", "scores", "renditions", "chorales", "runs",
     "runlog", "spectrum", "sources", "manifest", "collections", "extraction", "packing",
+    "synthesis", "recordings",
 }  # fmt: skip
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from kinet import scores
 from kinet.chorales import write_corpus
+from kinet.config import FeatureConfig
 from kinet.errors import DataError, KinetError, SettingsError
+from kinet.manifest import features_of
 from kinet.renditions import TRANSPOSITIONS
 from kinet.scores import (
     SAME_TUNE,
@@ -44,9 +46,10 @@ def contents(corpus):
 
 def test_tracks_are_in_the_data_layout(corpus):
     names = {f"{song}_{version}.npy" for song in range(SONGS) for version in range(VERSIONS)}
-    assert {path.name for path in corpus.data_dir.iterdir()} == names
+    assert {path.name for path in corpus.data_dir.iterdir()} == names | {"features.json"}
+    assert features_of(corpus.data_dir) == FeatureConfig()
     assert corpus.tracks == len(names)
-    for path in corpus.data_dir.iterdir():
+    for path in corpus.data_dir.glob("*.npy"):
         hpcp = np.load(path)
         assert hpcp.dtype == np.float32
         assert hpcp.shape[1:] == (12,)
@@ -147,7 +150,8 @@ def test_other_settings_replace_the_corpus_but_nothing_else(tmp_path):
     smaller = write_corpus(tmp_path, 3, 2, workers=1)
     names = {path.name for path in smaller.data_dir.iterdir()}
     assert names == {f"{song}_{version}.npy" for song in range(3) for version in range(2)} | {
-        "mine_0.npy"
+        "mine_0.npy",
+        "features.json",
     }
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import kinet
 from kinet.cli import run
 from kinet.errors import DataError
 from kinet.pictures import draw_distances
@@ -27,6 +28,10 @@ def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
     assert (report["songs"], report["tracks"]) == (2, 6)
     assert 0 < report["map"] <= 1
     assert (out / "distances.png").read_bytes().startswith(b"\x89PNG")
+    found = report["recording"]
+    assert 1 <= found["rank"] <= found["songs"] == 2
+    assert found["nearest"][found["rank"] - 1]["song"] == found["song"]
+    assert kinet.extract(found["path"]).shape[0] > 130  # a minute and more
     lists = ["--data-dir", str(out / "data"), "--test-ls", str(out / "meta/CHORALES-TEST")]
     assert run(["eval", *lists, "--model-file", report["model"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["map"] == report["map"]

@@ -15,6 +15,7 @@ from kinet.commands.output import (
     say,
     show_json,
     show_metrics,
+    show_table,
     tracks_progress,
     training_progress,
 )
@@ -34,6 +35,7 @@ MODEL = ModelConfig(
     embedding_size=64,
 )
 EPOCHS = 20
+NEAREST = 5
 
 
 @click.command("quickstart")
@@ -58,24 +60,28 @@ def command(
 
     The scores come with the music21 package. Each chorale is written in several versions, in
     other keys, tempi and voicings, as HPCP; a small model is trained on some songs and evaluated
-    on songs that it has not seen. All is kept in the folder, in the layout of the other commands.
+    on songs that it has not seen. At last one of these is played in a new version and written as
+    a sound file, which the model looks for among them. All is kept in the folder, in the layout
+    of the other commands.
     """
     started = time.monotonic()
     training = TrainConfig(
         loss="supcon", epochs=max_epoch, learning_rate=3e-3, batch_size=32, seed=seed
     )
     devices = start_backend(backend, gpu)
-    with tracks_progress("1/4 chorales to HPCP", unit="steps") as progress:
+    with tracks_progress("1/5 chorales to HPCP", unit="steps") as progress:
         corpus = write_corpus(out, songs, versions, seed, progress=progress)
     folders = RunFolders.of("quickstart", out)
-    say(f"2/4 training: {MODEL.block}, S = {MODEL.stages}, {MODEL.channels} channels")
+    say(f"2/5 training: {MODEL.block}, S = {MODEL.stages}, {MODEL.channels} channels")
     _train(corpus, training, folders, devices)
     report = _evaluate(corpus, folders)
+    report["recording"] = _find_recording(corpus, folders, out, seed)
     report["seconds"] = time.monotonic() - started
     if as_json:
         show_json(report)
         return
     show_metrics(report)
+    _show_recording(report["recording"])
     say(f"model: {report['model']}; picture: {report['picture']}; {report['seconds']:.0f} s in all")
     say(
         f"next: kinet eval --data-dir {corpus.data_dir} --test-ls {corpus.test_list} "
@@ -105,11 +111,11 @@ def _evaluate(corpus: Corpus, folders: RunFolders) -> dict[str, Any]:
 
     tracks = read_list(corpus.test_list, corpus.data_dir)
     labels = [track.song_id for track in tracks]
-    with tracks_progress("3/4 unseen songs") as progress:
+    with tracks_progress("3/5 unseen songs") as progress:
         rows = embed_tracks(kinet.load(folders.best), tracks, progress=progress)
     metrics = kinet.evaluate(rows, labels)
     picture = corpus.manifest.parent / "distances.png"
-    say(f"4/4 drawing {picture}")
+    say(f"4/5 drawing {picture}")
     draw_distances(picture, rows, labels, f"{metrics.songs} unseen chorales, MAP {metrics.map:.3f}")
     return {
         "model": str(folders.best),
@@ -120,3 +126,41 @@ def _evaluate(corpus: Corpus, folders: RunFolders) -> dict[str, Any]:
         "missing": 0,
         **metrics.to_dict(),
     }
+
+
+def _find_recording(corpus: Corpus, folders: RunFolders, out: Path, seed: int) -> dict[str, Any]:
+    """Play a song of the test list, and look for the sound file in that list."""
+    import kinet
+    from kinet.embeddings import embed_tracks
+    from kinet.index import nearest_songs
+    from kinet.recordings import write_recording
+
+    tracks = read_list(corpus.test_list, corpus.data_dir)
+    songs = [track.song_id for track in tracks]
+    recording = out / "recording.flac"
+    say(f"5/5 playing song {songs[0]} in a new version: {recording}")
+    write_recording(corpus, songs[0], recording, seed)
+    model = kinet.load(folders.best)
+    query = kinet.embed(model, [kinet.extract(recording)])[0]
+    matches = nearest_songs(embed_tracks(model, tracks), songs, query, len(set(songs)))
+    found = [match.song_id for match in matches]
+    return {
+        "path": str(recording),
+        "song": songs[0],
+        "rank": found.index(songs[0]) + 1,
+        "songs": len(found),
+        "nearest": [
+            {"song": match.song_id, "title": corpus.title(match.song_id), "cosine": match.cosine}
+            for match in matches[:NEAREST]
+        ],
+    }
+
+
+def _show_recording(found: dict[str, Any]) -> None:
+    """The songs nearest to the recording, its own marked."""
+    rows = [
+        (rank, ">" if song["song"] == found["song"] else "", song["title"], song["cosine"])
+        for rank, song in enumerate(found["nearest"], start=1)
+    ]
+    show_table(("rank", "", "song", "cosine"), rows, title=f"nearest to {found['path']}")
+    say(f"its own song, >, has rank {found['rank']} of {found['songs']} unseen songs")

@@ -1,0 +1,79 @@
+"""Embeddings to the nearest songs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kinet.errors import DataError
+
+
+@dataclass(frozen=True)
+class Match:
+    """A song that was found.
+
+    Attributes
+    ----------
+    song_id : str
+        The song.
+    index : int
+        Row of its nearest version.
+    cosine : float
+        Similarity of that version, at most 1.
+    """
+
+    song_id: str
+    index: int
+    cosine: float
+
+
+def nearest_songs(
+    embeddings: ArrayLike, song_ids: Sequence[str], query: ArrayLike, count: int = 5
+) -> list[Match]:
+    """The songs whose nearest version is nearest to a query.
+
+    Parameters
+    ----------
+    embeddings : array_like, shape (N, D)
+        Unit rows.
+    song_ids : sequence of N str
+        The song of each row.
+    query : array_like, shape (D,)
+        A unit row.
+    count : int
+        Songs at most.
+
+    Returns
+    -------
+    list of Match
+        The nearest first; of equals the one listed first.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not fit each other.
+
+    Examples
+    --------
+    >>> rows = [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]
+    >>> [(match.song_id, match.index) for match in nearest_songs(rows, ["a", "a", "b"], [0.6, 0.8])]
+    [('b', 2), ('a', 1)]
+    """
+    rows, row = np.asarray(embeddings, np.float32), np.asarray(query, np.float32)
+    if rows.ndim != 2 or row.shape != rows.shape[1:] or len(song_ids) != len(rows):
+        raise DataError(
+            f"embeddings {rows.shape}, {len(song_ids)} songs and a query {row.shape}; "
+            "allowed: (N, D), N and (D,)"
+        )
+    cosines = rows @ row
+    found: dict[str, Match] = {}
+    for index in np.argsort(-cosines, kind="stable"):
+        song = song_ids[index]
+        if song not in found:
+            found[song] = Match(song, int(index), float(cosines[index]))
+            if len(found) == count:
+                break
+    return list(found.values())

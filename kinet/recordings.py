@@ -1,0 +1,60 @@
+"""A chorale as a sound file: the recording with which the quickstart ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+
+import numpy as np
+import soundfile
+from numpy.random import SeedSequence
+
+from kinet.chorales import Corpus
+from kinet.errors import DataError
+from kinet.files import write_atomically
+from kinet.renditions import TRANSPOSITIONS, arrange, draw_rendition
+from kinet.scores import chorales, read_piece
+from kinet.synthesis import synthesise
+
+SAMPLE_RATE = 44100
+
+
+def write_recording(
+    corpus: Corpus, song_id: str, path: str | os.PathLike[str], seed: int = 0
+) -> None:
+    """Play a song of a corpus in a version that the corpus does not have, and write the sound.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        From `kinet.chorales.write_corpus`.
+    song_id : str
+        One of its songs. It is played in a key that none of its versions has, if there is one.
+    path : path
+        The FLAC file to write, mono, 44.1 kHz; it appears whole or not at all.
+    seed : int
+        Of the version.
+
+    Raises
+    ------
+    DataError
+        If the corpus has no such song, or its manifest cannot be read.
+    """
+    try:
+        record = json.loads(corpus.manifest.read_text(encoding="utf-8"))["songs"][int(song_id)]
+        used = {version["transposition"] for version in record["versions"]}
+        number = record["bwv"]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise DataError(
+            f"{corpus.manifest} has no song {song_id!r}; allowed: songs of a complete corpus"
+        ) from error
+    rng = np.random.default_rng(SeedSequence(seed, spawn_key=(3, int(song_id))))
+    free = [semitones for semitones in TRANSPOSITIONS if semitones not in used]
+    piece = read_piece(next(chorale for chorale in chorales() if chorale.bwv == number))
+    rendition = draw_rendition(rng, int(rng.choice(free or TRANSPOSITIONS)), piece.quarters)
+    notes = arrange(piece.voices, rendition, rng)
+    sound = synthesise(notes, rendition.timbre, rng, SAMPLE_RATE)
+    encoded = io.BytesIO()
+    soundfile.write(encoded, sound, SAMPLE_RATE, format="FLAC")
+    write_atomically(path, lambda file: file.write(encoded.getbuffer()))
