@@ -159,6 +159,7 @@ def test_a_full_disk_still_shows_what_failed(tmp_path, monkeypatch, capsys):
     assert run(["extract", str(tmp_path), "--out", str(tmp_path / "o"), "--workers", "1"]) == 1
     streams = capsys.readouterr()
     assert "a.wav" in streams.out
+    assert "next:" not in streams.err
     assert streams.err.splitlines()[-1] == (
         f"kinet: cannot write {tmp_path / 'o' / 'b_1.npy'}: No space left on device; 0 of 3 "
         "recordings are done and stay; the same command goes on when there is room"

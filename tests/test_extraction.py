@@ -22,7 +22,7 @@ from kinet.audio import AudioError, read_audio
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
 from kinet.extraction import ExtractionStopped, batch, extract_all, extract_file, recording
-from kinet.extraction.workers import PATIENCE, Death, work_off
+from kinet.extraction.workers import PATIENCE, Death, Unwanted, work_off
 from kinet.hpcp import hpcp_of_blocks
 from kinet.manifest import features_of, read_manifest, write_features
 from kinet.sources import Source, read_sources
@@ -390,14 +390,16 @@ def test_a_folder_without_the_right_to_write(music, tmp_path):
 def fill_disk(monkeypatch, module, name, at):
     """Let the writing of the file number `at`, and all later ones, find no space."""
     write = getattr(module, name)
-    counter = itertools.count(1)
+    tried = []
 
     def full(path, *rest):
-        if next(counter) >= at:
+        tried.append(path)
+        if len(tried) >= at:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write(path, *rest)
 
     monkeypatch.setattr(module, name, full)
+    return tried
 
 
 def test_a_full_disk_at_the_tenth_file_stops_the_run_and_the_next_one_goes_on(
@@ -407,13 +409,14 @@ def test_a_full_disk_at_the_tenth_file_stops_the_run_and_the_next_one_goes_on(
     folder.mkdir()
     for number in range(12):
         audio_files.make(folder / f"{number:02}.wav", 0.5)
-    fill_disk(monkeypatch, recording, "write_atomically", 10)
+    tried = fill_disk(monkeypatch, recording, "write_atomically", 10)
     with pytest.raises(ExtractionStopped) as caught:
         extract(folder, out)
     assert str(caught.value) == (
         f"cannot write {out / '09_1.npy'}: No space left on device; 9 of 12 recordings are done "
         "and stay; the same command goes on when there is room"
     )
+    assert len(tried) == 10
     finished = [f"{number:02}_1" for number in range(9)]
     assert names(caught.value.report.done) == finished == names(read_manifest(out))
     assert sorted(times(out)) == [name + ".npy" for name in finished]
@@ -504,6 +507,17 @@ def test_the_end_of_the_work_ends_a_process_in_the_middle_of_a_job(job):
     assert not multiprocessing.active_children()
 
 
+def test_what_is_finished_soon_after_the_end_of_the_work_counts():
+    results = []
+
+    def finished(job, result):
+        results.append(result)
+        return job != "quick"
+
+    work_off(worker_functions.wait, ["soon", "quick", "patient"], 2, finished)
+    assert sorted(results) == ["quick", "soon"]
+
+
 def test_a_process_that_cannot_start(tmp_path, monkeypatch):
     source = f"import os\nif os.getpid() != {os.getpid()}: os._exit(7)\n"
     (tmp_path / "dies_when_imported.py").write_text(source + "def work(job, check): pass\n")
@@ -517,6 +531,17 @@ def test_a_process_that_cannot_start(tmp_path, monkeypatch):
         'with if __name__ == "__main__":'
     )
     assert not multiprocessing.active_children()
+
+
+def test_a_job_that_is_not_wanted_any_more_is_left(music, tmp_path):
+    def check():
+        raise Unwanted
+
+    target = tmp_path / "x.npy"
+    job = recording.Job(music / "s1" / "a.wav", target, FeatureConfig())
+    with pytest.raises(Unwanted):
+        recording.make(job, check)
+    assert not target.exists()
 
 
 def test_a_death_is_a_failure_of_its_recording(music, tmp_path, monkeypatch):
@@ -536,14 +561,21 @@ def test_a_death_is_a_failure_of_its_recording(music, tmp_path, monkeypatch):
 # Interruption
 
 
-@pytest.fixture
-def long_music(tmp_path):
+@pytest.fixture(scope="module")
+def long_music(tmp_path_factory):
     """Enough to be in the middle of: a few seconds of work."""
-    folder = tmp_path / "music"
-    folder.mkdir()
-    for number in range(16):
+    folder = tmp_path_factory.mktemp("long")
+    for number in range(24):
         audio_files.make(folder / f"{number:02}.wav", 40.0)
     return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(long_music, tmp_path_factory):
+    """What a run leaves that was not interrupted."""
+    out = tmp_path_factory.mktemp("uninterrupted")
+    extract(long_music, out)
+    return contents(out)
 
 
 def children(pid):
@@ -568,8 +600,51 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_no_process_lives_on_when_its_parent_was_killed_whatever_it_is_at():
+    code = (
+        "from kinet.extraction.workers import work_off\n"
+        "import worker_functions\n"
+        "def finished(job, result): print(job, flush=True); return True\n"
+        "if __name__ == '__main__':\n"
+        "    work_off(worker_functions.wait, ['quick', 'deaf', 'deaf'], 2, finished)\n"
+    )
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.readline() == b"quick\n"
+        workers = children(process.pid)
+        assert len(workers) >= 2
+        process.kill()
+    deadline = time.monotonic() + 5
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(is_running, workers))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_ctrl_c_while_processes_start_is_quiet(long_music, tmp_path):
+    command = [sys.executable, "-m", "kinet.cli", "extract", str(long_music), "--workers", "2"]
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "out")],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while len(children(process.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
-def test_a_run_that_is_interrupted_goes_on_like_one_that_was_not(long_music, tmp_path, sent):
+def test_a_run_that_is_interrupted_goes_on_like_one_that_was_not(
+    long_music, uninterrupted, tmp_path, sent
+):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "kinet.cli", "extract", str(long_music), "--out", str(out)]
     with subprocess.Popen(
@@ -591,7 +666,7 @@ def test_a_run_that_is_interrupted_goes_on_like_one_that_was_not(long_music, tmp
         time.sleep(0.01)
     assert not any(map(is_running, workers))
     done = sorted(path.stem for path in out.glob("*.npy"))
-    assert 1 <= len(done) < 16
+    assert 1 <= len(done) < 24
     for name in done:
         assert read_hpcp(out / f"{name}.npy").shape == (86, 12)
     if sent == signal.SIGINT:
@@ -606,10 +681,9 @@ def test_a_run_that_is_interrupted_goes_on_like_one_that_was_not(long_music, tmp
         assert names(read_manifest(out)) == done
         assert not list(out.glob(".*"))
     report = extract(long_music, out)
-    assert len(report.done) + len(report.skipped) == 16
+    assert len(report.done) + len(report.skipped) == 24
     assert len(report.skipped) == (len(done) if sent == signal.SIGINT else 0)
-    extract(long_music, tmp_path / "whole")
-    assert contents(out) == contents(tmp_path / "whole")
+    assert contents(out) == uninterrupted
 
 
 def test_ctrl_c_in_the_process_itself_leaves_what_is_finished(music, tmp_path):

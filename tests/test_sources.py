@@ -117,9 +117,14 @@ def test_the_order_is_that_of_the_ids_whatever_the_order_of_the_arguments(music)
     ]  # fmt: skip
 
 
-def test_the_order_in_which_a_file_system_lists_does_not_matter(music, monkeypatch):
+def test_the_order_in_which_a_file_system_lists_does_not_matter(music, monkeypatch, tmp_path):
     root = music("b/1.wav", "b/2.wav", "a/1.wav", "c.wav")
     expected = read_sources([root])
+    (tmp_path / "two").mkdir()
+    for name in ("x y.wav", "x-y.wav"):
+        (tmp_path / "two" / name).touch()
+    said = message([tmp_path / "two"])
+    assert said.index("x y.wav") < said.index("x-y.wav")
     walk = os.walk
 
     def backwards(*args, **kwargs):
@@ -129,6 +134,7 @@ def test_the_order_in_which_a_file_system_lists_does_not_matter(music, monkeypat
 
     monkeypatch.setattr(os, "walk", backwards)
     assert read_sources([root]) == expected
+    assert message([tmp_path / "two"]) == said
 
 
 def test_the_same_argument_twice_is_the_same_recording(music):

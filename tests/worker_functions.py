@@ -24,10 +24,10 @@ def settings_of_the_process(job, check):
 
 
 def wait(job, check):
-    """Give the job at once, or wait; "deaf" does so without asking whether it is wanted."""
-    deadline = time.monotonic() + 60
+    """Give the job at once, or wait; "deaf" and "soon" do not ask whether it is wanted."""
+    deadline = time.monotonic() + (0.4 if job == "soon" else 60)
     while job != "quick" and time.monotonic() < deadline:
         time.sleep(0.02)
-        if job != "deaf":
+        if job == "patient":
             check()
     return job

@@ -42,6 +42,7 @@ def command(
     is not made again: after Ctrl-C, the same command goes on.
     """
     from kinet.extraction import ExtractionStopped, extract_all
+    from kinet.manifest import LIST
     from kinet.sources import read_sources
 
     found = read_sources(sources)
@@ -56,11 +57,13 @@ def command(
         _show(error.report, out, time.monotonic() - started, as_json)
         raise
     _show(report, out, time.monotonic() - started, as_json)
+    if report.done or report.skipped:
+        list_file, folder = (shlex.quote(str(path)) for path in (out / LIST, out))
+        say(f"next: kinet check {list_file} --data-dir {folder}")
     ctx.exit(1 if report.failed else 0)
 
 
 def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
-    from kinet.manifest import LIST
     from kinet.sources import show_path
 
     failed = [
@@ -82,9 +85,6 @@ def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
         f"{len(report.done)} made ({audio / 3600:.2f} h of sound in {seconds:.0f} s), "
         f"{len(report.skipped)} finished before, {len(failed)} failed"
     )
-    if report.done or report.skipped:
-        list_file, folder = (shlex.quote(str(path)) for path in (out / LIST, out))
-        say(f"next: kinet check {list_file} --data-dir {folder}")
 
 
 def _row(failed: dict[str, str]) -> tuple[str, str]:

@@ -271,7 +271,7 @@ def _features(data_dir: Path, *models: Path | None) -> FeatureConfig:
         is_original = path.suffix in (".h5", ".hdf5")
         features = FeatureConfig() if is_original else read_metadata(path).features
         require_same_features(data_dir, features, f"the model {path}")
-        found = found or features
+        found = features
     return found or FeatureConfig()
 
 

@@ -87,13 +87,10 @@ class Batch:
         self.unwritable = ""
         self._folder = folder
         self._config = config
+        self._fingerprint = config.fingerprint()
         self._progress = progress or (lambda finished, total, seconds: None)
         saved = read_manifest(folder)
-        self._entries = {
-            (entry.song_id, entry.version_id): entry
-            for entry in saved
-            if self._path(entry).is_file()
-        }
+        self._entries = {_key(entry): entry for entry in saved if os.path.isfile(self._path(entry))}
         self._changed = len(self._entries) < len(saved) or not os.path.isfile(Path(folder, LIST))
         self._planned: dict[Job, tuple[Source, Entry]] = {}
         self._done: list[Entry] = []
@@ -150,7 +147,7 @@ class Batch:
             modified_ns=status.st_mtime_ns,
             seconds=old.seconds if old else 0.0,
             vectors=old.vectors if old else 0,
-            fingerprint=self._config.fingerprint(),
+            fingerprint=self._fingerprint,
         )
         if old:
             _require_same_recording(old, source)
@@ -162,7 +159,6 @@ class Batch:
 
     def begin(self) -> None:
         """Write what all depends on, before any work; raises OSError."""
-        remove_temporaries(self._folder)
         if self._planned and features_of(self._folder) is None:
             write_features(self._folder, self._config)
         if self._planned or self._changed:
