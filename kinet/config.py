@@ -65,7 +65,9 @@ class FeatureConfig(_Settings):
 
     The defaults are the settings with which the data of MulKINet were made (Essentia's HPCP at
     44.1 kHz, blocks of 20 frames summed and divided by their maximum). Frequencies are in Hz,
-    sizes in samples, the weighting window in semitones.
+    sizes in samples, the weighting window in semitones. Steps that no other setting names, such as
+    spectral whitening, stand in words in `other_processing`: features from elsewhere can have
+    some, those that kinet makes have none.
     """
 
     sample_rate: int = 44100
@@ -83,10 +85,14 @@ class FeatureConfig(_Settings):
     weighting_window: float = 4 / 3
     frame_normalisation: str = "unitMax"
     frames_per_vector: int = 20
+    other_processing: str = ""
 
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that differ when any setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        values = self.to_dict()
+        if not self.other_processing:  # so that it is what it was before there was this setting
+            del values["other_processing"]
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

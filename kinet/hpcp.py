@@ -49,7 +49,8 @@ def hpcp_of_blocks(
     DataError
         If a sample is not finite or a piece does not have one axis.
     SettingsError
-        If a setting is unknown or the band reaches half the sample rate.
+        If a setting is unknown, the band reaches half the sample rate, or there is other
+        processing.
 
     Examples
     --------
@@ -58,6 +59,11 @@ def hpcp_of_blocks(
     [1.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
     config = config or FeatureConfig()
+    if config.other_processing:
+        raise SettingsError(
+            f"other processing is {config.other_processing!r}; allowed: none, for no such step can "
+            "be made here"
+        )
     by_frame = [np.zeros((0, config.bins), dtype=np.float32)]
     for frames in frames_of(blocks, config):
         by_frame.append(hpcp_from_peaks(*spectral_peaks(frames, config), config))
