@@ -24,6 +24,7 @@ import click
 import h5py
 import numpy as np
 import pytest
+import soundfile
 
 import kinet
 from kinet.cli import COMMANDS, cli, run
@@ -91,6 +92,18 @@ def write_original(path, model):
                 file[f"{name}/{name}/{key}:0"] = array
 
 
+def write_music(folder):
+    """Three songs in two versions each, as recordings of some seconds."""
+    rng = np.random.default_rng(0)
+    time = np.arange(22050 // 2) / 22050
+    for song in ("Yesterday", "Summertime", "Hallelujah"):
+        tune = rng.integers(-12, 12, 8)
+        (folder / song).mkdir(parents=True)
+        for version, suffix, key in (("studio", "flac", 0), ("live", "mp3", 3)):
+            notes = [np.sin(2 * np.pi * 440 * 2 ** ((n + key) / 12) * time) for n in tune]
+            soundfile.write(folder / song / f"{version}.{suffix}", 0.3 * np.hstack(notes), 22050)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The files that pages speak of."""
@@ -104,6 +117,7 @@ def site(tmp_path_factory):
         "data/youtube_hpcp_npy",
         [("meta/SHS100K-TRAIN", 0, 3), ("meta/SHS100K-VAL", 3, 4), ("meta/SHS100K-TEST", 4, 6)],
     )
+    write_music(folder / "music")
     config = ModelConfig(block="simple", stages=1, attention=(), channels=8, embedding_size=16)
     model = kinet.build(**config.to_dict())
     (folder / "models" / "first").mkdir(parents=True)
