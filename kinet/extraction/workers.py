@@ -25,6 +25,10 @@ from kinet.errors import DataError
 ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")
 } | {"VECLIB_MAXIMUM_THREADS": "1"}
+# glibc gives arrays of megabytes back to the system at once, and gets them again page by page: as
+# long as the arithmetic itself. Elsewhere these mean nothing.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+ENVIRONMENT = ONE_THREAD | KEEP_MEMORY
 # Seconds in which a process may leave what it is at, and then may end.
 PATIENCE = 0.7
 
@@ -221,8 +225,8 @@ class _Worker:
 @contextlib.contextmanager
 def _as_a_worker() -> Iterator[None]:
     """The environment and the signals that a process is to start with."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
     if _HAS_MASK:
         # Ctrl-C reaches all processes of a terminal, and this one tells the others. The tracker
         # would be started by the first process, and take the mask away.
