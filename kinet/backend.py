@@ -202,13 +202,25 @@ def jit_compile() -> bool:
     return bool(keras.config.backend() == "jax")
 
 
-def compiled_for_inference(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+def fuses_on_cpu() -> bool:
+    """Whether the model runs on the CPU under a backend whose compiler, XLA, fuses operations."""
+    import keras
+
+    return keras.config.backend() in ("tensorflow", "jax") and all(
+        name.startswith("cpu") for name in keras.distribution.list_devices()
+    )
+
+
+def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:
     """`model` as one compiled function, a program for each shape of its input.
 
     Parameters
     ----------
     model : keras.Model
         With one input and one output. Its weights are those at the time of this call.
+    fused : bool
+        Under TensorFlow, compile with XLA: it fuses small steps, but its plain convolutions are no
+        faster. JAX always does, PyTorch never.
 
     Returns
     -------
@@ -217,16 +229,18 @@ def compiled_for_inference(model: Any) -> Callable[[np.ndarray], np.ndarray]:
     """
     import keras
 
-    run = {"tensorflow": _compiled_tensorflow, "jax": _compiled_jax, "torch": _compiled_torch}[
-        keras.config.backend()
-    ](model)
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        run = _compiled_tensorflow(model, fused)
+    else:
+        run = {"jax": _compiled_jax, "torch": _compiled_torch}[backend](model)
     return lambda batch: keras.ops.convert_to_numpy(run(batch))
 
 
-def _compiled_tensorflow(model: Any) -> Callable[[np.ndarray], Any]:
+def _compiled_tensorflow(model: Any, fused: bool) -> Callable[[np.ndarray], Any]:
     import tensorflow as tf
 
-    return tf.function(lambda batch: model(batch, training=False))
+    return tf.function(lambda batch: model(batch, training=False), jit_compile=fused)
 
 
 def _compiled_jax(model: Any) -> Callable[[np.ndarray], Any]:

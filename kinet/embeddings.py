@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinet.backend import compiled_for_inference
+from kinet.backend import compiled_for_inference, fuses_on_cpu
 from kinet.batches import first_vectors, fit_length
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
@@ -66,8 +66,12 @@ def fast_embedder(model: keras.Model) -> Embedder:
     (2, 16)
     """
     from kinet.folding import inference_model
+    from kinet.fourier import fourier_model, is_fourier
 
-    return _of_network(model, compiled_for_inference(inference_model(model)))
+    fast = inference_model(model)
+    if fuses_on_cpu():  # elsewhere it has not paid, or not been measured
+        fast = fourier_model(fast)
+    return _of_network(model, compiled_for_inference(fast, fused=is_fourier(fast)))
 
 
 def _as_embedder(model: keras.Model | Embedder) -> Embedder:

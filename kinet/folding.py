@@ -72,7 +72,7 @@ def inference_model(model: keras.Model) -> keras.Model:
     >>> any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
     False
     """
-    calls = _calls(model)
+    calls = graph_of(model)
     folds = _folds(calls, model)
     wrapped = _can_be_circular(calls)
     normalised = set(folds.values())
@@ -107,7 +107,7 @@ def inference_model(model: keras.Model) -> keras.Model:
 
 
 @dataclass(frozen=True)
-class _Call:
+class GraphCall:
     """One call of a layer in the graph of a model."""
 
     layer: Any
@@ -122,25 +122,27 @@ class _Call:
         return rows.pop() if len(rows) == 1 else None
 
 
-def _calls(model: keras.Model) -> list[_Call]:
+def graph_of(model: keras.Model) -> list[GraphCall]:
     """The graph of `model`, which Keras shows only while it is cloned."""
-    calls: list[_Call] = []
+    calls: list[GraphCall] = []
 
     def record(layer: Any, *args: Any, **kwargs: Any) -> Any:
         output = layer(*args, **kwargs)
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if keras.utils.is_keras_tensor(t)]
-        calls.append(_Call(layer, tuple(tensors), output))
+        calls.append(GraphCall(layer, tuple(tensors), output))
         return output
 
-    @functools.cache
-    def clone(layer: Any) -> Any:
-        return type(layer).from_config(layer.get_config())
-
+    clone = functools.cache(clone_layer)
     keras.models.clone_model(model, clone_function=clone, call_function=record)
     return calls
 
 
-def _folds(calls: list[_Call], model: keras.Model) -> dict[str, str]:
+def clone_layer(layer: Any) -> Any:
+    """A layer with the same settings and new weights."""
+    return type(layer).from_config(layer.get_config())
+
+
+def _folds(calls: list[GraphCall], model: keras.Model) -> dict[str, str]:
     """Layers with a kernel, each with the batch normalisation that alone takes its output."""
     made_by = {id(call.output): call for call in calls}
     times = [call.layer.name for call in calls]
@@ -157,7 +159,7 @@ def _folds(calls: list[_Call], model: keras.Model) -> dict[str, str]:
     return folds
 
 
-def _is_normalisation(call: _Call, before: _Call) -> bool:
+def _is_normalisation(call: GraphCall, before: GraphCall) -> bool:
     """Whether `call` scales each channel that `before` sums up."""
     return (
         type(before.layer) in (layers.Conv1D, layers.Conv2D, layers.Dense)
@@ -177,7 +179,7 @@ def _folded(layer: Any, norm: Any) -> list[np.ndarray]:
     return [kernel * scale, shift * scale + own.get("beta", 0.0)]
 
 
-def _can_be_circular(calls: list[_Call]) -> bool:
+def _can_be_circular(calls: list[GraphCall]) -> bool:
     """Whether 12 rows with circular convolutions compute what 23 rows do."""
     entries = [call.layer for call in calls if isinstance(call.layer, PitchRows)]
     return [entry.rows for entry in entries] == [UNROLLED_ROWS] and all(

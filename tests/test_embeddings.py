@@ -1,0 +1,108 @@
+"""Lists to embeddings: by a network, by its compiled inference form, by whatever embeds batches."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from kinet.backend import compiled_for_inference
+from kinet.config import ModelConfig
+from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_frames
+from kinet.errors import DataError
+from kinet.folding import inference_model
+from kinet.fourier import fourier_model
+from kinet.model import build_embedder
+from kinet.tracks import Track
+
+CONFIG = ModelConfig(
+    "simple", 2, ("channel",), "circular", channels=16, time_field=12, frames=110, embedding_size=16
+)
+
+
+def hpcp(lengths):
+    rng = np.random.default_rng(0)
+    return [
+        (rng.random((length, 12)) ** (1 + index)).astype("float32")
+        for index, length in enumerate(lengths)
+    ]
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    return build_embedder(CONFIG)
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    found = []
+    for index, values in enumerate(hpcp([110, 60, 200])):
+        path = tmp_path / f"s{index}_v.npy"
+        np.save(path, values)
+        found.append(Track(f"s{index}", "v", path))
+    return found
+
+
+def test_the_fast_form_gives_the_same_embeddings_at_every_length_and_batch(model, tracks):
+    embedder = fast_embedder(model)
+    assert (embedder.size, embedder.frames) == (16, 110)
+    assert (embedder.minimum_frames, embedder.fixed_frames) == (CONFIG.minimum_frames, None)
+    for frames in (None, 101):
+        expected = embed_tracks(model, tracks, frames, batch_size=2)
+        found = embed_tracks(embedder, tracks, frames, batch_size=2)
+        assert np.ptp(expected, axis=0).max() > 1e-3
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert found.dtype == np.float32
+
+
+def test_what_is_trained_later_does_not_reach_the_fast_form(model):
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    embedder, values = fast_embedder(copy), hpcp([110])
+    before = embed_arrays(embedder, values, None, 1)
+    copy.set_weights([np.ones_like(weight) for weight in copy.get_weights()])
+    np.testing.assert_array_equal(embed_arrays(embedder, values, None, 1), before)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_compiled_model_takes_any_shape(model, fused):
+    run = compiled_for_inference(fourier_model(inference_model(model)) if fused else model, fused)
+    for shape in ((1, 110, 12), (3, 101, 12)):
+        batch = np.random.default_rng(0).random(shape, np.float32)
+        rows = run(batch)
+        assert isinstance(rows, np.ndarray)
+        np.testing.assert_allclose(
+            rows, keras.ops.convert_to_numpy(model(batch, training=False)), atol=1e-5
+        )
+
+
+def means(seen=None):
+    """An embedder whose rows are mean vectors; it keeps the shapes that it was given."""
+
+    def embed(batch):
+        if seen is not None:
+            seen.append(batch.shape)
+        return batch.mean(axis=1)
+
+    return Embedder(embed, size=12, frames=100, minimum_frames=40, fixed_frames=None)
+
+
+def test_all_batches_have_one_shape_and_rows_keep_their_order(tracks):
+    seen, told = [], []
+    rows = embed_tracks(means(seen), tracks, None, 2, lambda *done: told.append(done))
+    assert seen == [(2, 100, 12)] * 2
+    assert told == [(2, 3), (3, 3)]
+    for row, track in zip(rows, tracks, strict=True):
+        values = np.load(track.path)[:100]
+        np.testing.assert_allclose(row, values.sum(axis=0) / 100, rtol=1e-5)
+    assert embed_tracks(means(), [], None, 2).shape == (0, 12)
+
+
+def test_a_length_that_the_embedder_does_not_take_is_refused(tracks):
+    with pytest.raises(DataError, match="T = 39 vectors was asked for; this model needs at least"):
+        embed_tracks(means(), tracks, 39)
+    tied = Embedder(lambda batch: batch, 12, 100, 100, fixed_frames=100)
+    with pytest.raises(DataError, match="temporal attention ties this model to T = 100"):
+        usable_frames(tied, 101)
+    assert usable_frames(tied, None) == usable_frames(tied, 100) == 100

@@ -1,0 +1,227 @@
+"""The inference form of an embedder computes what the embedder does, with less."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from kinet.config import ModelConfig
+from kinet.folding import inference_model
+from kinet.fourier import FourierConvolution, fourier_model, is_fourier
+from kinet.layers import PitchRows, PitchWrap
+from kinet.model import build_classifier, build_embedder, embedder_of
+
+SMALL = {"channels": 16, "time_field": 12, "frames": 110, "embedding_size": 16}
+
+
+def hpcp(count=4, frames=110):
+    """Random HPCP from dense to sparse, so that embeddings differ."""
+    values = np.random.default_rng(3).random((count, frames, 12))
+    return (values ** (2.0 ** np.arange(count))[:, None, None]).astype("float32")
+
+
+def settle(model, frames=110):
+    """Statistics as after training, and scales and shifts that are neither 1 nor 0."""
+    rng = np.random.default_rng(5)
+    found = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    for layer in found:
+        layer.momentum = 0.0
+        layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+        layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
+    model(hpcp(8, frames), training=True)
+    return model
+
+
+def rows_of(model, batch):
+    return ops.convert_to_numpy(model(batch, training=False))
+
+
+def count(model, kind):
+    return sum(type(layer) is kind for layer in model.layers)
+
+
+@pytest.mark.parametrize(
+    ("block", "stages", "attention", "axis", "rows"),
+    [
+        ("simple", 2, (), "unrolled", 12),
+        ("wider", 2, ("channel", "temporal"), "circular", 12),
+        ("bottleneck", 3, ("channel", "local"), "unrolled", 23),
+        # With one stage attention sees 12 rows on either axis.
+        ("wider", 1, ("channel",), "unrolled", 12),
+    ],
+)
+def test_it_gives_the_embeddings_with_less_to_compute(block, stages, attention, axis, rows):
+    keras.utils.set_random_seed(1)
+    config = ModelConfig(block, stages, attention, axis, **SMALL)
+    model = settle(build_embedder(config))
+    before = model.get_weights()
+    folded = inference_model(model)
+    batch = hpcp()
+    expected = rows_of(model, batch)
+    assert np.ptp(expected, axis=0).max() > 0.05  # else agreement would mean nothing
+    np.testing.assert_allclose(rows_of(folded, batch), expected, atol=2e-5)
+    assert count(folded, layers.BatchNormalization) == 0
+    assert folded.get_layer("pitch_rows").rows == rows
+    assert (count(folded, PitchWrap) > 0) == (rows == 12)
+    assert folded.input_shape == model.input_shape
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_circular_and_unrolled_without_attention_become_one_model():
+    keras.utils.set_random_seed(1)
+    models = [
+        build_embedder(ModelConfig("wider", 2, (), axis, **SMALL))
+        for axis in ("unrolled", "circular")
+    ]
+    settle(models[0])
+    models[1].set_weights(models[0].get_weights())
+    unrolled, circular = (inference_model(model) for model in models)
+    for one, other in zip(unrolled.get_weights(), circular.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    shapes = [
+        [layer.output.shape for layer in m.layers if type(layer) is layers.Conv2D]
+        for m in (unrolled, circular)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_embedder_within_a_classifier_is_folded_too():
+    keras.utils.set_random_seed(1)
+    config = ModelConfig("simple", 1, (), "circular", **SMALL)
+    model = embedder_of(settle(build_classifier(config, 3)))
+    np.testing.assert_allclose(
+        rows_of(inference_model(model), hpcp()), rows_of(model, hpcp()), atol=2e-5
+    )
+
+
+@keras.saving.register_keras_serializable("kinet-tests")
+class FirstRow(layers.Layer):
+    """Treats one row differently: what no plug-in may do, and what folding must not break."""
+
+    def call(self, inputs):
+        return ops.concatenate([2 * inputs[:, :1], inputs[:, 1:]], axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def plain(x):
+    return layers.BatchNormalization()(layers.Conv2D(4, (12, 3), use_bias=False)(x))
+
+
+def biased_and_normalised_by_another_name(x):
+    return layers.BatchNormalization(axis=3, scale=False)(layers.Conv2D(4, (12, 3))(x))
+
+
+def seen_before_it_is_normalised(x):
+    x = layers.Conv2D(4, (12, 3))(x)
+    return layers.Add()([x, layers.BatchNormalization()(x)])
+
+
+def activated_first(x):
+    return layers.BatchNormalization()(layers.Conv2D(4, (12, 3), activation="relu")(x))
+
+
+def normalised_along_another_axis(x):
+    return layers.BatchNormalization(axis=1)(layers.Conv2D(4, (12, 3))(x))
+
+
+def a_layer_called_twice(x):
+    x = layers.Conv2D(4, (1, 1))(x)
+    shared = layers.Conv2D(4, (1, 3), padding="same")
+    x = layers.BatchNormalization()(shared(layers.LeakyReLU()(shared(x))))
+    return layers.Conv2D(4, (12, 1))(x)
+
+
+def an_unknown_layer(x):
+    return layers.Conv2D(4, (12, 3))(FirstRow()(x))
+
+
+def padded_rows(x):
+    x = layers.Conv2D(4, (3, 3), padding="same")(x)
+    return layers.Conv2D(4, (12, 3))(x)
+
+
+def dropped_out(x):
+    return layers.Conv2D(4, (12, 3))(layers.Dropout(0.5)(layers.Conv2D(3, (1, 1))(x)))
+
+
+@pytest.mark.parametrize(
+    ("part", "rows", "normalisations"),
+    [
+        (plain, 12, 0),
+        (biased_and_normalised_by_another_name, 12, 0),
+        (seen_before_it_is_normalised, 12, 1),
+        (activated_first, 12, 1),
+        (normalised_along_another_axis, 23, 1),
+        (a_layer_called_twice, 23, 1),
+        (an_unknown_layer, 23, 0),
+        (padded_rows, 23, 0),
+        (dropped_out, 12, 0),
+    ],
+)
+def test_what_is_not_known_to_be_the_same_is_left_as_it_is(part, rows, normalisations):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((None, 12))
+    x = part(PitchRows(23, 3, 20, name="pitch_rows")(inputs))
+    x = layers.MaxPooling2D((12, 1))(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in model.weights])
+    folded = inference_model(model)
+    batch = hpcp(3, 20)
+    np.testing.assert_allclose(rows_of(folded, batch), rows_of(model, batch), rtol=1e-5)
+    assert folded.get_layer("pitch_rows").rows == rows
+    assert count(folded, layers.BatchNormalization) == normalisations
+    assert count(folded, layers.Dropout) == 0
+
+
+def test_mixed_precision_stays_what_it_is():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_embedder(ModelConfig("simple", 2, (), "unrolled", **SMALL))
+        folded = fourier_model(inference_model(model))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert folded.get_layer("stage1_kernel_conv").compute_dtype == "bfloat16"
+    assert not is_fourier(folded)
+
+
+# Lengths that give one piece, several, and a last one that is all but empty.
+@pytest.mark.parametrize(("kernel", "frames"), [((4, 13), 13), ((4, 13), 53), ((7, 5), 90)])
+def test_a_fourier_convolution_is_the_circular_one(kernel, frames):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, 12, frames, 3)).astype("float32")
+    weights, bias = rng.standard_normal((*kernel, 3, 5)), rng.standard_normal(5)
+    left = frames - kernel[1] + 1
+    expected = np.zeros((2, 12, left, 5)) + bias
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            expected += np.roll(x, -i, axis=1)[:, :, j : j + left] @ weights[i, j]
+    layer = FourierConvolution(5, kernel)
+    layer.build(x.shape)
+    layer.set_kernel(weights, bias)
+    found = ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    assert layer.compute_output_shape(x.shape) == found.shape
+    assert FourierConvolution.from_config(layer.get_config()).piece == layer.piece
+
+
+def test_fourier_convolutions_take_the_place_of_large_kernels_only():
+    keras.utils.set_random_seed(1)
+    config = ModelConfig("simple", 2, ("channel",), "circular", **SMALL)
+    model = settle(build_embedder(config))
+    fast = fourier_model(inference_model(model))
+    assert [la.name for la in fast.layers if type(la) is FourierConvolution] == [
+        "stage1_kernel_conv"  # stage 0 has one channel, the summary one row
+    ]
+    assert count(fast, PitchWrap) == 1
+    expected = rows_of(model, hpcp())
+    np.testing.assert_allclose(rows_of(fast, hpcp()), expected, atol=2e-5)
+    np.testing.assert_allclose(rows_of(fast, hpcp(4, 101)), rows_of(model, hpcp(4, 101)), atol=2e-5)
+
+    small = inference_model(build_embedder(ModelConfig("simple", 12, (), "circular", **SMALL)))
+    assert not is_fourier(fourier_model(small))
