@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import os
 import sys
 import types
 from pathlib import Path
@@ -160,6 +161,22 @@ def test_what_is_finished_is_not_made_again(stand_in, data, tmp_path, rng):
         [("W_7", "P_1"), ("W_7", "P_2"), ("W_9", "P_3")],
         (),
     )
+
+
+@pytest.mark.parametrize("change", ["size", "time", "place"])
+def test_a_file_that_has_changed_is_made_again(stand_in, data, tmp_path, change):
+    convert_da_tacos(data, tmp_path / "out")
+    path = data / index_path(TRACKS[0])
+    before = path.stat()
+    if change == "size":
+        path.write_bytes(path.read_bytes() + b"\0")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif change == "time":
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
+    else:
+        data = data.rename(tmp_path / "moved")
+    again = convert_da_tacos(data, tmp_path / "out")
+    assert len(again.done) == (2 if change == "place" else 1)
 
 
 def test_models_of_other_features_refuse_it(stand_in, data, tmp_path):

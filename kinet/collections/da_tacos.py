@@ -145,25 +145,32 @@ def convert_da_tacos(
         out.mkdir(parents=True, exist_ok=True)
         write_features(out, DA_TACOS)
         for number, (source, track) in enumerate(there, start=1):
-            old = entries.get((source.song_id, source.version_id))
-            if old and _is_finished(old, source, out):
-                skipped.append(old)
+            ids = source.song_id, source.version_id
+            if _is_finished(entries.get(ids), track.entry, out):
+                skipped.append(entries[ids])
             else:
                 try:
-                    entry = _convert(source, track, out)
+                    entries[ids] = _convert(track, out)
                 except _UnusableError as error:
                     failed.append((source, str(error)))
                 else:
-                    entries[entry.song_id, entry.version_id] = entry
-                    done.append(entry)
-                    seconds += entry.seconds
+                    done.append(entries[ids])
+                    seconds += entries[ids].seconds
             if progress is not None:
                 progress(number, len(there), seconds)
     return Converted(tuple(done), tuple(skipped), tuple(failed), tuple(missing))
 
 
-def _tracks(folder: str | os.PathLike[str]) -> tuple[list[tuple[Source, Any]], list[Source]]:
-    """The tracks whose files are there, with mirdata's objects, and those that are not."""
+@dataclass(frozen=True)
+class _Track:
+    """A track that is there: its entry as far as it is known before it is read, and mirdata's."""
+
+    entry: Entry
+    loader: Any
+
+
+def _tracks(folder: str | os.PathLike[str]) -> tuple[list[tuple[Source, _Track]], list[Source]]:
+    """The tracks whose files are there, and those whose are not."""
     dataset = _dataset(os.fspath(folder))
     try:
         names = sorted(name for name in dataset.track_ids if name.startswith(f"{SUBSET}#"))
@@ -174,11 +181,11 @@ def _tracks(folder: str | os.PathLike[str]) -> tuple[list[tuple[Source, Any]], l
         ) from error
     there, missing = [], []
     for name in names:
-        track = dataset.track(name)
-        source = Source(Path(track.hpcp_path), track.work_id, track.performance_id)
-        if source.path.is_file():
-            there.append((source, track))
-        else:
+        loader = dataset.track(name)
+        source = Source(Path(loader.hpcp_path), loader.work_id, loader.performance_id)
+        try:
+            there.append((source, _Track(_entry(source), loader)))
+        except FileNotFoundError:
             missing.append(source)
     if not there:
         raise DataError(
@@ -209,30 +216,26 @@ class _UnusableError(Exception):
     """Why of a file no features can be made."""
 
 
-def _is_finished(entry: Entry, source: Source, out: Path) -> bool:
-    new = _entry(source)
-    same = (entry.source, entry.bytes, entry.modified_ns) == (
-        new.source,
-        new.bytes,
-        new.modified_ns,
-    )
-    return same and feature_path(out, entry.song_id, entry.version_id).is_file()
+def _is_finished(old: Entry | None, new: Entry, out: Path) -> bool:
+    """Whether the features are there, made of this very file."""
+    if old is None or replace(old, seconds=0.0, vectors=0) != new:
+        return False
+    return feature_path(out, old.song_id, old.version_id).is_file()
 
 
-def _convert(source: Source, track: Any, out: Path) -> Entry:
-    frames = _frames(track)
+def _convert(track: _Track, out: Path) -> Entry:
+    frames = _frames(track.loader)
     hpcp = pool_frames(frames, DA_TACOS.frames_per_vector)
     # NumPy writes to memory: to a file it would not say that a disk is full.
     content = io.BytesIO()
     np.save(content, hpcp, allow_pickle=False)
-    target = feature_path(out, source.song_id, source.version_id)
+    target = feature_path(out, track.entry.song_id, track.entry.version_id)
     write_atomically(target, lambda file: file.write(content.getbuffer()))
     seconds = round(len(frames) * DA_TACOS.hop_size / DA_TACOS.sample_rate, 3)
-    return replace(_entry(source), seconds=seconds, vectors=len(hpcp))
+    return replace(track.entry, seconds=seconds, vectors=len(hpcp))
 
 
 def _entry(source: Source) -> Entry:
-    """Its entry in the manifest, as far as it is known before the file is read."""
     status = source.path.stat()
     path = os.path.abspath(source.path)
     ids = source.song_id, source.version_id
@@ -240,11 +243,11 @@ def _entry(source: Source) -> Entry:
     return Entry(*ids, path, status.st_size, status.st_mtime_ns, 0.0, 0, made)
 
 
-def _frames(track: Any) -> NDArray[Any]:
+def _frames(loader: Any) -> NDArray[Any]:
     """HPCP by frame, (n_frames, 12)."""
     need = f"need (n_frames, {PITCH_CLASSES}) values from 0"
     try:
-        hpcp = np.asarray(track.hpcp)
+        hpcp = np.asarray(loader.hpcp)
     # What h5py raises for files that are none, cut off, or hold something else under that name.
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         cause = " ".join(str(error).split())
