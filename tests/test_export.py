@@ -19,12 +19,15 @@ from kinet import export as exporting
 from kinet.checkpoint import Metadata, plugins_of, save
 from kinet.cli import run
 from kinet.config import ModelConfig
+from kinet.embeddings import embed_tracks
 from kinet.errors import CheckpointError, ExportError
 from kinet.export import FORMATS, export, load_export, read_export_metadata
+from kinet.export.comparing import compare_maps
 from kinet.export.formats import choose_road
 from kinet.export.network import as_float32, load_network
-from kinet.export.placing import place
+from kinet.export.placing import default_target, place
 from kinet.model import build_classifier, build_embedder
+from kinet.tracks import Track
 
 # Keras's own, under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -44,6 +47,9 @@ def usable(name):
     except ExportError:
         return False
     return True
+
+
+ANY = next((name for name in ("savedmodel", "onnx") if usable(name)), "onnx")
 
 
 def needs(name):
@@ -130,15 +136,104 @@ class TestEveryFormat:
         assert "songs" not in said
 
 
+TRACKS = np.stack([np.roll(hpcp(4, 110)[i], k, axis=1) for i in range(4) for k in (0, 3)])
+
+
+@pytest.mark.parametrize(
+    ("precision", "smaller", "cosine"), [("bfloat16", 0.6, 0.9999), ("int8", 0.5, 0.5)]
+)
+def test_narrower_files_are_smaller_and_near(exports, tmp_path, precision, smaller, cosine):
+    """Near as far as 8 channels with random weights allow; the MAP decides on a real model."""
+    form = FORMATS["openvino"]
+    if not usable("openvino") or not importlib.util.find_spec(form.narrowers[precision]):
+        pytest.skip(f"no library here that writes OpenVINO in {precision}")
+    done = exports["fixed", "openvino"]
+    (tmp_path / "scratch").mkdir()
+    files = [tmp_path / file.name for file in form.files(done.path)]
+    for file, copy in zip(form.files(done.path), files, strict=True):
+        shutil.copyfile(file, copy)
+    importlib.import_module(form.module).narrow(files[1], precision, TRACKS, tmp_path / "scratch")
+    assert files[0].stat().st_size < smaller * done.path.with_suffix(".bin").stat().st_size
+    assert read_export_metadata(files[1]) == read_export_metadata(done.path)
+    full, narrow = (load_export(path).embed(TRACKS) for path in (done.path, files[1]))
+    assert narrow.shape == full.shape
+    assert cosine < (narrow * full).sum(axis=1).mean() < 1 - 1e-7
+
+
+@needs(ANY)
+def test_an_exported_file_embeds_a_list(exports, models, tmp_path):
+    if ANY == "savedmodel" and keras.config.backend() != "tensorflow":
+        pytest.skip("TensorFlow is not the backend of this process")
+    paths = [tmp_path / f"a_{index}.npy" for index in range(3)]
+    for path, values in zip(paths, hpcp(3, 90), strict=True):
+        np.save(path, values)
+    tracks = [Track("a", path.stem[2:], path) for path in paths]
+    rows = embed_tracks(load_export(exports["fixed", ANY].path), tracks, batch_size=2)
+    np.testing.assert_allclose(rows, embed_tracks(kinet.load(models["fixed"]), tracks), atol=1e-4)
+    embedder = load_export(exports["dynamic", ANY].path)
+    assert (embedder.size, embedder.frames, embedder.fixed_frames) == (16, 110, None)
+    assert load_export(exports["fixed", ANY].path).fixed_frames == 110
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("name", ["onnx", "savedmodel", "litert"])
+    def test_a_format_that_gains_nothing_is_refused(self, models, name):
+        with pytest.raises(ExportError, match=r"precision 'int8' was .*; .* allows: float32$"):
+            export(models["fixed"], name, precision="int8")
+
+    def test_int8_needs_its_library(self, models, without):
+        without("nncf")
+        with pytest.raises(ExportError, match="written with nncf, which is not installed; install"):
+            export(models["fixed"], "openvino", precision="int8", tracks=[1])
+
+    def test_tracks_are_needed(self, models):
+        with pytest.raises(ExportError, match=r"bfloat16 was asked for without tracks .*DIR$"):
+            export(models["fixed"], "openvino", precision="bfloat16")
+
+    # Two songs of two versions. In order, every query finds its song first: MAP 1. With the two
+    # in the middle exchanged it is second for the outer two and third for the inner: MAP 5/12.
+    GOOD = np.float32([[1, 0], [0.98, 0.199], [0.199, 0.98], [0, 1]])
+    BAD = GOOD[[0, 2, 1, 3]]
+
+    @staticmethod
+    def keep(folder, reference, written):
+        np.save(folder / "reference_tracks.npy", reference)
+        np.save(folder / "write_tracks.npy", written)
+
+    def test_the_map_of_file_and_model_is_told(self, tmp_path):
+        self.keep(tmp_path, self.BAD, self.GOOD)
+        found = compare_maps(tmp_path, "int8 OpenVINO", list("aabb"), 0.0)  # better is no loss
+        assert (found.map, found.model_map) == (1.0, pytest.approx(5 / 12))
+        assert found.difference == pytest.approx(0.781)
+        assert found.spread == 1.0
+
+    def test_a_loss_is_refused_beyond_what_is_allowed(self, tmp_path):
+        self.keep(tmp_path, self.GOOD, self.BAD)
+        message = r"int8 X file has MAP 0\.4167 on 4 tracks, the model 1\.0000: 0\.5833 less; allo"
+        with pytest.raises(ExportError, match=message):
+            compare_maps(tmp_path, "int8 X", list("aabb"), 0.58)
+        assert compare_maps(tmp_path, "int8 X", list("aabb"), 0.59).map == pytest.approx(5 / 12)
+
+    def test_what_is_not_finite_or_of_another_shape_is_refused(self, tmp_path):
+        self.keep(tmp_path, self.GOOD, self.GOOD * np.float32(np.nan))
+        with pytest.raises(ExportError, match="embeddings that are not finite"):
+            compare_maps(tmp_path, "int8 X", list("aabb"), 1.0)
+        self.keep(tmp_path, self.GOOD, self.GOOD[:, :1])
+        with pytest.raises(ExportError, match=r"shape \(4, 1\), the model of \(4, 2\)"):
+            compare_maps(tmp_path, "int8 X", list("aabb"), 1.0)
+
+    def test_the_file_is_named_after_its_precision(self, tmp_path):
+        form, model = FORMATS["openvino"], tmp_path / "best.keras"
+        assert default_target(model, form, "int8") == tmp_path / "best_int8.xml"
+        assert default_target(model, form) == tmp_path / "best.xml"
+
+
 @needs("onnx")
 def test_axes_of_onnx_have_names(exports):
     onnxruntime = importlib.import_module("onnxruntime")
     session = onnxruntime.InferenceSession(exports["dynamic", "onnx"].path)
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("hpcp", ["batch", "T", 12])]
     assert [(o.name, o.shape) for o in session.get_outputs()] == [("embedding", ["batch", 16])]
-
-
-ANY = next((name for name in ("savedmodel", "onnx") if usable(name)), "onnx")
 
 
 @needs(ANY)
