@@ -26,8 +26,10 @@ WINDOWS = {"blackmanharris92": (0.35875, 0.48829, 0.14128, 0.01168)}
 SILENT_POWER = 1e-10
 NOISE_AMPLITUDE = 1e-5
 
-# Their spectra stay in the processor's cache.
 FRAMES_AT_ONCE = 64
+# Small enough that the system does not take the memory back after each lot: giving it out again,
+# page by page, took a third of the time.
+SPECTRA_AT_ONCE = 8
 
 
 def frames_of(
@@ -136,8 +138,9 @@ def peaks_of_spectra(
 
     Parameters
     ----------
-    spectra : ndarray of float32, shape (n, frame_size // 2 + 1)
-        Linear magnitudes.
+    spectra : ndarray of float32, shape (n, m)
+        Linear magnitudes of the bins from 0; m at most frame_size // 2 + 1, and enough for the
+        band and two bins more.
     config : FeatureConfig, optional
         Read are sample rate, frame size, band, number of peaks and threshold.
 
@@ -234,17 +237,23 @@ def _noise(size: int) -> NDArray[np.float32]:
 
 
 def _spectra(frames: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
-    """Magnitude spectra (n, frame_size // 2 + 1)."""
+    """Magnitude spectra (n, bins) up to what `_band` reads, a few frames at a time."""
     window = _window(config.window, config.frame_size)
-    power = np.einsum("ij,ij->i", frames, frames) / config.frame_size
-    if not np.isfinite(power).all():
-        raise DataError("frames hold values that are not finite; allowed: finite samples")
-    windowed = frames * window
-    silent = power < SILENT_POWER
-    if silent.any():
-        windowed[silent] += _noise(config.frame_size) * window
-    # The window is not rotated to zero phase: magnitudes do not depend on it.
-    return np.abs(scipy.fft.rfft(windowed, axis=1, overwrite_x=True))
+    used = _band(config)[1] + 3
+    spectra = np.empty((len(frames), used), dtype=np.float32)
+    for start in range(0, len(frames), SPECTRA_AT_ONCE):
+        lot = frames[start : start + SPECTRA_AT_ONCE]
+        power = np.einsum("ij,ij->i", lot, lot) / config.frame_size
+        if not np.isfinite(power).all():
+            raise DataError("frames hold values that are not finite; allowed: finite samples")
+        windowed = lot * window
+        silent = power < SILENT_POWER
+        if silent.any():
+            windowed[silent] += _noise(config.frame_size) * window
+        # The window is not rotated to zero phase: magnitudes do not depend on it.
+        transformed = scipy.fft.rfft(windowed, axis=1, overwrite_x=True)
+        np.abs(transformed[:, :used], out=spectra[start : start + SPECTRA_AT_ONCE])
+    return spectra
 
 
 def _strongest(
