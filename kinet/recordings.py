@@ -52,6 +52,8 @@ def write_recording(
     rng = np.random.default_rng(SeedSequence(seed, spawn_key=(3, int(song_id))))
     free = [semitones for semitones in TRANSPOSITIONS if semitones not in used]
     piece = read_piece(next(chorale for chorale in chorales() if chorale.bwv == number))
+    if piece is None:
+        raise DataError(f"the score of BWV {number} cannot be played; allowed: songs of a corpus")
     rendition = draw_rendition(rng, int(rng.choice(free or TRANSPOSITIONS)), piece.quarters)
     notes = arrange(piece.voices, rendition, rng)
     sound = synthesise(notes, rendition.timbre, rng, SAMPLE_RATE)

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.audio import SUFFIXES
@@ -25,6 +25,7 @@ ONLY_VERSION = "1"
 _FORBIDDEN = re.compile(r"[\s/\\:*?\"<>|\x00-\x1f\x7f]+")
 # Two ids, "_" and ".npy" fit into the 255 bytes that a file's name may have.
 _LONGEST = 100
+_REMEDY = "rename one, or give ids in a .csv file"
 _NEED = "need an audio file, a folder of them, or a .csv file with the columns " + ",".join(COLUMNS)
 
 
@@ -38,11 +39,14 @@ class Source:
         The audio file, which need not exist.
     song_id, version_id : str
         Without white space, '/' and such.
+    clash : str
+        Why these ids cannot be used beside those of another recording; empty if they can.
     """
 
     path: Path
     song_id: str
     version_id: str
+    clash: str = ""
 
 
 def make_id(name: str) -> str:
@@ -99,13 +103,14 @@ def read_sources(arguments: Iterable[str | os.PathLike[str]]) -> list[Source]:
     -------
     list of Source
         At least one, sorted by song and version, whatever the order of the arguments and of the
-        file system.
+        file system. Those of two songs that share an id, and of two versions, say so in `clash`:
+        nobody knows which is meant.
 
     Raises
     ------
     DataError
-        If an argument is missing or unreadable, a folder holds no audio, a line of a CSV file is
-        not a path and two ids, or two songs or versions share an id.
+        If an argument is missing or unreadable, a folder holds no audio, or a line of a CSV file
+        is not a path and two ids.
 
     Examples
     --------
@@ -119,19 +124,26 @@ def read_sources(arguments: Iterable[str | os.PathLike[str]]) -> list[Source]:
     [('Let-It-Be', 'live'), ('Let-It-Be', 'studio'), ('demo', '1')]
     """
     found = [pair for argument in arguments for pair in _of_argument(Path(argument))]
-    origins: dict[str, tuple[Hashable, Source]] = {}
+    origins: dict[str, dict[Hashable, Source]] = {}
     for source, origin in found:
-        first_origin, first = origins.setdefault(source.song_id, (origin, source))
-        if first_origin != origin:
-            raise DataError(
-                f"two songs have the id {source.song_id}: that of {show_path(first.path)} and "
-                f"that of {show_path(source.path)}; rename one, or give ids in a .csv file"
-            )
-    return distinct(source for source, _ in found)
+        origins.setdefault(source.song_id, {}).setdefault(origin, source)
+    return distinct(_marked(source, origin, origins[source.song_id]) for source, origin in found)
+
+
+def _marked(source: Source, origin: Hashable, songs: dict[Hashable, Source]) -> Source:
+    """`source`, saying which other of `songs` has its id."""
+    others = [other for its_origin, other in songs.items() if its_origin != origin]
+    if not others:
+        return source
+    return replace(
+        source,
+        clash=f"two songs have the id {source.song_id}, this and that of "
+        f"{show_path(others[0].path)}; {_REMEDY}",
+    )
 
 
 def distinct(sources: Iterable[Source]) -> list[Source]:
-    """Each recording once, sorted by ids, if no two would write the same feature file.
+    """Each recording once, sorted by ids; those that would write one feature file say so.
 
     Parameters
     ----------
@@ -141,32 +153,37 @@ def distinct(sources: Iterable[Source]) -> list[Source]:
     Returns
     -------
     list of Source
-
-    Raises
-    ------
-    DataError
-        If two recordings have one song and version id, or ids that give one file name, be it
-        only where capital and small letters are the same.
+        Recordings with one song and version id, or with ids that give one file name, be it only
+        where capital and small letters are the same, have a `clash`.
 
     Examples
     --------
     >>> twice = [Source(Path("a.wav"), "a", "1")] * 2
     >>> len(distinct(twice))
     1
+    >>> [bool(source.clash) for source in distinct([*twice, Source(Path("b.wav"), "a", "1")])]
+    [True, True]
     """
     unique = set(sources)
     ordered = sorted(unique, key=lambda source: (source.song_id, source.version_id, source.path))
-    names: dict[str, Source] = {}
+    names: dict[str, list[Source]] = {}
     for source in ordered:
-        name = feature_path("", source.song_id, source.version_id).name
-        first = names.setdefault(name.casefold(), source)
-        if first is not source:
-            raise DataError(
-                f"{show_path(first.path)} (song {first.song_id}, version {first.version_id}) and "
-                f"{show_path(source.path)} (song {source.song_id}, version {source.version_id}) "
-                f"would both be {name}; rename one, or give ids in a .csv file"
-            )
-    return ordered
+        names.setdefault(_file_name(source).casefold(), []).append(source)
+    marked = {}
+    for group in names.values():
+        for place, source in enumerate(group):
+            if len(group) > 1 and not source.clash:
+                other = group[0] if place else group[1]
+                clash = (
+                    f"would be {_file_name(source)}, as {show_path(other.path)} "
+                    f"(song {other.song_id}, version {other.version_id}); {_REMEDY}"
+                )
+                marked[source] = replace(source, clash=clash)
+    return [marked.get(source, source) for source in ordered]
+
+
+def _file_name(source: Source) -> str:
+    return feature_path("", source.song_id, source.version_id).name
 
 
 def show_path(path: str | os.PathLike[str]) -> str:

@@ -290,38 +290,42 @@ def test_a_recording_that_took_the_place_of_another_is_made(music, tmp_path):
     assert len(read_hpcp(out / "s2_a.npy")) == 8
 
 
-def test_another_recording_of_the_same_ids_is_refused_before_any_work(music, tmp_path):
+def test_another_recording_of_the_same_ids_fails_and_the_rest_is_done(music, tmp_path):
     out = tmp_path / "out"
     extract(music, out)
-    held = contents(out)
+    held = (out / "s2_a.npy").read_bytes()
     other = audio_files.make(tmp_path / "other.wav", 1.0)
     new = audio_files.make(tmp_path / "new.wav", 1.0)
-    with pytest.raises(DataError) as caught:
-        extract_all([Source(new, "s1", "0"), Source(other, "s2", "a")], out, workers=1)
-    assert str(caught.value) == (
-        f"song s2, version a was made of {music / 's2/a.wav'}, and {other} has the same ids; give "
-        "other ids, or another folder"
+    report = extract_all([Source(new, "s1", "0"), Source(other, "s2", "a")], out, workers=1)
+    assert names(report.done) == ["s1_0"]
+    [failure] = report.failed
+    assert (failure.source.path, failure.message) == (
+        other,
+        f"{music / 's2/a.wav'} of an earlier run has the same ids; give other ids",
     )
-    assert contents(out) == held
+    assert (out / "s2_a.npy").read_bytes() == held
 
 
-def test_ids_whose_file_is_there_under_other_ids_are_refused(music, tmp_path):
+def test_ids_whose_file_is_there_under_other_ids_fail(music, tmp_path):
     out = tmp_path / "out"
     path = music / "s2" / "a.wav"
     extract_all([Source(path, "a_b", "c")], out, workers=1)
-    with pytest.raises(DataError) as caught:
-        extract_all([Source(path, "A", "b_c")], out, workers=1)
-    assert str(caught.value) == (
-        f"{path} (song A, version b_c) would be A_b_c.npy, as song a_b, version c of an earlier "
-        f"run in {out}; give other ids, or another folder"
+    [failure] = extract_all([Source(path, "A", "b_c")], out, workers=1).failed
+    assert failure.message == (
+        "would be A_b_c.npy, as song a_b, version c of an earlier run; give other ids, or another "
+        "folder"
     )
+    assert [path.name for path in out.glob("*.npy")] == ["a_b_c.npy"]
 
 
-def test_two_recordings_of_one_id_are_refused(music, tmp_path):
+def test_two_recordings_of_one_id_fail_and_the_rest_is_done(music, tmp_path):
     sources = [Source(music / "s1" / name, "s", "v") for name in ("a.wav", "b.flac")]
-    with pytest.raises(DataError, match=r"would both be s_v\.npy"):
-        extract_all(sources, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    rest = Source(music / "s2" / "a.wav", "t", "v")
+    report = extract_all([*sources, rest], tmp_path / "out", workers=1)
+    assert names(report.done) == ["t_v"]
+    assert [failure.source.path for failure in report.failed] == [s.path for s in sources]
+    assert all("would be s_v.npy, as " in failure.message for failure in report.failed)
+    assert [path.name for path in (tmp_path / "out").glob("*.npy")] == ["t_v.npy"]
 
 
 def test_other_settings_are_refused_with_both_shown(music, tmp_path):

@@ -69,13 +69,14 @@ def extract_all(
     Returns
     -------
     Report
-        With the recordings of which no features could be made.
+        With the recordings of which no features could be made, those among them whose ids are
+        also another's, here or in an earlier run.
 
     Raises
     ------
     DataError
-        If two recordings have one id, here or with an earlier run; if the folder cannot be made,
-        holds features with other or unknown settings, or another run is at work in it.
+        If the folder cannot be made, holds features with other or unknown settings, or another
+        run is at work in it.
     ExtractionStopped
         If a file cannot be written, the disk being full for example. What is finished stays.
     SettingsError

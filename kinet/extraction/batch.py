@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.config import FeatureConfig
-from kinet.errors import DataError
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
 from kinet.extraction.workers import Death
 from kinet.manifest import (
@@ -114,14 +113,16 @@ class Batch:
         for source in sources:
             name = self._path(source).name
             other = names.get(name.casefold(), _key(source))
-            if other != _key(source):
-                raise DataError(
-                    f"{show_path(source.path)} (song {source.song_id}, version "
-                    f"{source.version_id}) would be {name}, as song {other[0]}, version "
-                    f"{other[1]} of an earlier run in {self._folder}; give other ids, or another "
-                    "folder"
+            if source.clash:
+                self._failed.append(Failure(source, source.clash))
+            elif other != _key(source):
+                message = (
+                    f"would be {name}, as song {other[0]}, version {other[1]} of an earlier run; "
+                    "give other ids, or another folder"
                 )
-            self._plan_one(source)
+                self._failed.append(Failure(source, message))
+            else:
+                self._plan_one(source)
         return list(self._planned)
 
     def _plan_one(self, source: Source) -> None:
@@ -133,6 +134,8 @@ class Batch:
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             fault = "missing" if missing else f"unreadable ({error.strerror or error})"
+        if not fault and old:
+            fault = _other_recording(old, path)
         if fault:
             # A recording may be thrown away once its features are there.
             if old and old.source == path and self._is_whole(old):
@@ -149,12 +152,10 @@ class Batch:
             vectors=old.vectors if old else 0,
             fingerprint=self._fingerprint,
         )
-        if old:
-            _require_same_recording(old, source)
-            if replace(old, source=path) == entry and self._is_whole(old):
-                self._skipped.append(entry)
-                self._enter(entry)  # it may have moved
-                return
+        if old and replace(old, source=path) == entry and self._is_whole(old):
+            self._skipped.append(entry)
+            self._enter(entry)  # it may have moved
+            return
         self._planned[Job(source.path, self._path(source), self._config)] = source, entry
 
     def begin(self) -> None:
@@ -229,13 +230,10 @@ def _key(item: Source | Entry) -> Key:
     return item.song_id, item.version_id
 
 
-def _require_same_recording(old: Entry, source: Source) -> None:
+def _other_recording(old: Entry, path: str) -> str:
     """A recording may have moved or been replaced, but two cannot have one name."""
-    path = os.path.abspath(source.path)
     if old.source == path or not os.path.exists(old.source):
-        return
-    if not os.path.samefile(old.source, path):
-        raise DataError(
-            f"song {old.song_id}, version {old.version_id} was made of {show_path(old.source)}, "
-            f"and {show_path(source.path)} has the same ids; give other ids, or another folder"
-        )
+        return ""
+    if os.path.samefile(old.source, path):
+        return ""
+    return f"{show_path(old.source)} of an earlier run has the same ids; give other ids"
