@@ -59,17 +59,11 @@ def streamed_file(path: Path) -> NDArray[np.float32]:
     return _run(loader, "audio")
 
 
-def decoded_file(path: Path) -> int:
-    """Number of samples of a file that Essentia decodes in a network that does nothing else."""
-    pool = essentia.Pool()
+def decode_file(path: Path) -> None:
+    """Decode a file by Essentia, and do nothing with it."""
     loader = essentia.streaming.MonoLoader(filename=str(path), sampleRate=CONFIG.sample_rate)
-    cutter = essentia.streaming.FrameCutter(**CUTTING)
-    power = essentia.streaming.InstantPower()
-    loader.audio >> cutter.signal
-    cutter.frame >> power.array
-    power.power >> (pool, "power")
+    loader.audio >> None
     essentia.run(loader)
-    return len(pool["power"]) * CONFIG.hop_size
 
 
 def _run(source, output):
