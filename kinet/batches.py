@@ -8,7 +8,7 @@ import numpy as np
 
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
-from kinet.tracks import Track, load_hpcp
+from kinet.tracks import Track
 
 
 def fit_length(hpcp: np.ndarray, frames: int, start: int = 0) -> np.ndarray:
@@ -52,10 +52,13 @@ def load_finite(track: Track, start: int = 0, stop: int | None = None) -> np.nda
     DataError
         If the file is not a usable HPCP file or holds a NaN or an infinity there.
     """
-    part = np.asarray(load_hpcp(track.path)[start:stop])
+    return _finite(track.load()[start:stop], track)
+
+
+def _finite(part: np.ndarray, track: Track) -> np.ndarray:
     if not np.isfinite(part).all():
         raise DataError(f"{track.path} holds NaN or infinite values; allowed: finite numbers")
-    return part
+    return np.asarray(part)
 
 
 class TrainingBatches:
@@ -156,10 +159,15 @@ class TrainingBatches:
     def load(self, epoch: int, index: int, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Batch `index` of `epoch`: HPCP ``(B, frames, 12)`` and labels ``(B,)``."""
         rng = np.random.default_rng([self.seed, epoch, index])
-        hpcp = np.stack([self._crop(self.tracks[member], rng) for member in members])
+        # Crops go from the mapped files into their batch, nowhere in between.
+        hpcp = np.zeros((len(members), self.frames, PITCH_CLASSES), np.float32)
+        for row, member in zip(hpcp, members, strict=True):
+            crop = self._crop(self.tracks[member], rng)
+            row[: len(crop)] = crop
         return hpcp, self.labels[members]
 
     def _crop(self, track: Track, rng: np.random.Generator) -> np.ndarray:
-        spare = max(0, len(load_hpcp(track.path)) - self.frames)
-        start = int(rng.integers(spare + 1))
-        return fit_length(load_finite(track, start, start + self.frames), self.frames)
+        """Up to `frames` vectors of a track, from a random place."""
+        values = track.load()
+        start = int(rng.integers(max(0, len(values) - self.frames) + 1))
+        return _finite(values[start : start + self.frames], track)

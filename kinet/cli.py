@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Write a model as ONNX, SavedModel, LiteRT or OpenVINO.",
     "embed": "Write the embeddings of a list of tracks.",
     "check": "Look for faults in a list file and its features.",
+    "pack": "Write the features of lists to one file, for training.",
     "split": "Split a list into training, validation and test lists that share no song.",
     "convert": "Bring a checkpoint of the original code over.",
     "plugins": "List blocks, attention modules and losses, and where they come from.",

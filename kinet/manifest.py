@@ -19,6 +19,7 @@ from pathlib import Path
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_atomically, write_text_atomically
+from kinet.packing import is_packed, packed_features
 
 FEATURES = "features.json"
 MANIFEST = "manifest.csv"
@@ -93,23 +94,25 @@ def features_of(data_dir: str | os.PathLike[str]) -> FeatureConfig | None:
     Parameters
     ----------
     data_dir : path
-        Folder of the features.
+        Folder of the features, or a packed file.
 
     Returns
     -------
     FeatureConfig or None
-        None where the folder does not say, as with features from elsewhere.
+        None where nothing says, as with features from elsewhere.
 
     Raises
     ------
     DataError
-        If there is a ``features.json`` that cannot be used.
+        If there is a ``features.json`` that cannot be used, or a file that is not packed.
 
     Examples
     --------
     >>> features_of("nowhere") is None
     True
     """
+    if is_packed(data_dir):
+        return packed_features(data_dir)
     path = Path(data_dir, FEATURES)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -41,6 +41,10 @@ class Track:
     version_id: str
     path: Path
 
+    def load(self) -> NDArray[Any]:
+        """Its HPCP, as `load_hpcp` gives it."""
+        return load_hpcp(self.path)
+
 
 class FeatureError(DataError):
     """A feature file that cannot be used.
@@ -335,7 +339,7 @@ def present(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
     there, missing = [], []
     for track in tracks:
         try:
-            load_hpcp(track.path)
+            track.load()
         except FeatureError as error:
             if error.kind != "missing":
                 raise

@@ -22,7 +22,8 @@ from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
 from kinet.manifest import require_same_features
 from kinet.metrics import Metrics
-from kinet.tracks import Track, present, read_list
+from kinet.packing import read_tracks
+from kinet.tracks import Track, present
 
 
 @click.command("eval")
@@ -70,7 +71,7 @@ def command(
     missing: list[Track] = []
     if allow_missing:
         require_layout(test_ls, TEST_LIST)
-        tracks, missing = present(read_list(test_ls, data_dir))
+        tracks, missing = present(read_tracks(test_ls, data_dir))
     else:
         tracks = read_complete_list(test_ls, TEST_LIST, data_dir)
     if model_file is None:

@@ -10,7 +10,8 @@ import click
 
 from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
 from kinet.errors import DataError
-from kinet.tracks import Track, present, read_list
+from kinet.packing import read_tracks
+from kinet.tracks import Track, present
 
 DATA_DIR = "data/youtube_hpcp_npy"
 TRAIN_LIST = "meta/SHS100K-TRAIN"
@@ -28,7 +29,7 @@ def data_option(command: F) -> F:
         "--data-dir",
         type=path_type,
         default=DATA_DIR,
-        help="Folder of <song>_<version>.npy files, HPCP (T, 12).",
+        help="Folder of <song>_<version>.npy files, HPCP (T, 12), or a file of kinet pack.",
     )(command)
 
 
@@ -80,7 +81,7 @@ def read_complete_list(list_file: Path, default: str, data_dir: Path) -> list[Tr
         If list or files cannot be used, or a file is missing.
     """
     require_layout(list_file, default)
-    there, missing = present(read_list(list_file, data_dir))
+    there, missing = present(read_tracks(list_file, data_dir))
     if missing:
         raise DataError(
             f"{len(missing)} of {len(there) + len(missing)} feature files of {list_file} are "

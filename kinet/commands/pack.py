@@ -1,0 +1,39 @@
+"""``kinet pack``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kinet.commands.options import TRAIN_LIST, data_option, path_type, read_complete_list
+from kinet.commands.output import say, tracks_progress
+from kinet.errors import DataError
+from kinet.manifest import features_of
+from kinet.packing import is_packed, pack
+
+
+@click.command("pack")
+@click.argument("lists", metavar="LIST...", type=path_type, nargs=-1, required=True)
+@data_option
+@click.option("--out", type=path_type, required=True, help="The file to write.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool) -> None:
+    """Write the features of the tracks of each LIST to one file, for training.
+
+    train, eval and embed take the file as --data-dir. It is mapped into memory, so that a batch
+    opens no files.
+    """
+    if is_packed(data_dir):
+        raise DataError(f"--data-dir {data_dir} is a file; need a folder of features")
+    if out.exists() and not force:
+        raise DataError(f"{out} is there already; use --force to replace it")
+    # A track may be in several lists.
+    tracks = {
+        track: None for name in lists for track in read_complete_list(name, TRAIN_LIST, data_dir)
+    }
+    features = features_of(data_dir)
+    with tracks_progress("packing") as progress:
+        size = pack(list(tracks), features, out, progress)
+    known = features.fingerprint() if features else "unknown"
+    say(f"{out}: {len(tracks)} tracks, {size / 2**20:.1f} MiB, fingerprint of features {known}")
