@@ -1,0 +1,291 @@
+"""The sections of ``docs/benchmarks.md`` that speak of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tables import (
+    NOT_MEASURED,
+    Cell,
+    distinct,
+    first,
+    mean_of,
+    number,
+    percent,
+    table,
+    times,
+)
+
+from kinet.config import PITCH_AXES, STAGE_COUNTS
+
+BLOCKS = ("simple", "bottleneck", "wider")
+SETTINGS = ("backend", "precision", "attention", "channels", "frames")
+GPU_PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+class Point(NamedTuple):
+    """One model in the picture of accuracy against speed."""
+
+    block: str
+    stages: int
+    rate: float
+    map: float
+
+
+def _best_rate(cell: Cell) -> float | None:
+    return cell["embeddings_per_second"][cell["best_batch"]] if cell else None
+
+
+def _limit(cell: Cell) -> float:
+    """Multiply-adds per second of the limit, as seen in one process."""
+    return max(
+        cell["product_multiply_adds_per_second"], cell["convolution_multiply_adds_per_second"]
+    )
+
+
+def points(speed: Sequence[Cell], accuracy: Sequence[Cell]) -> list[Point]:
+    """Models that have a rate and a mAP, on 12 rows, in float32, on the CPU, with softmax."""
+    trained = [c for c in accuracy if c.get("loss") == "softmax" and "failed" not in c]
+    found = []
+    for block in BLOCKS:
+        for stages in STAGE_COUNTS:
+            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
+            rate = _best_rate(
+                first(speed, part="inference", device="cpu", precision="float32", **model)
+            )
+            seeds = [c for c in trained if all(c[name] == v for name, v in model.items())]
+            score = mean_of(seeds, "map")
+            if rate is not None and score is not None:
+                found.append(Point(block, stages, rate, score))
+    return found
+
+
+def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str) -> str:
+    """Which S to choose: the picture, and the models that no other beats in both."""
+    found = points(speed, accuracy)
+    best = [
+        p for p in found if not any(o.rate > p.rate and o.map > p.map for o in found)
+    ]  # fmt: skip
+    rows = [
+        [f"{p.block}, S = {p.stages}", number(p.rate), f"{p.map:.3f}"]
+        for p in sorted(best, key=lambda p: -p.rate)
+    ]
+    trained, measured = (
+        {c["channels"] for c in cells if "channels" in c and "failed" not in c}
+        for cells in (accuracy, [c for c in speed if c.get("part") == "inference"])
+    )
+    note = f"Rates are of {_list(measured)} channels, mAP of {_list(trained)}. "
+    return (
+        f"## Which S to choose\n\n![mAP against embeddings per second]({picture})\n\n{note}"
+        "No other model is both faster and better than these:\n\n"
+        + table(["model", "embeddings per second", "mAP"], rows)
+    )
+
+
+def _list(values: set[int]) -> str:
+    return ", ".join(str(value) for value in sorted(values))
+
+
+def throughput_section(cells: Sequence[Cell]) -> str:
+    """Inference and training on the CPU: a table for each backend and precision."""
+    found = [c for c in cells if c.get("device", "cpu") == "cpu"]
+    found = [c for c in found if c["part"] in ("inference", "training")]
+    parts = []
+    for settings in distinct(found, *SETTINGS):
+        own = [c for c in found if tuple(c[name] for name in SETTINGS) == settings]
+        backend, precision, attention, channels, frames = settings
+        title = f"### {backend}, {precision}: {channels} channels, T = {frames}"
+        parts.append(f"{title}, attention {attention}\n\n" + _speed_table(own))
+    return "## Models\n\n" + _explanation() + "\n" + "\n".join(parts) if parts else ""
+
+
+def _explanation() -> str:
+    return (
+        "Embeddings per second are those of `kinet.embeddings.fast_embedder`, one track at a time "
+        "and in the best batch; beside it, how many times the reference's structure (23 rows, one "
+        "track at a time through `predict`, float32) in turns in the same process. Shares are of "
+        "the multiply-adds that the model takes on 12 rows (in training three times as many): of "
+        "a large matrix product in the same process and precision, and of the best rate of any "
+        "product or convolution in this table. Fourier convolutions take fewer, so that a share "
+        "can exceed 100 %.\n"
+    )
+
+
+def _speed_table(cells: Sequence[Cell]) -> str:
+    measured = [c for c in cells if "failed" not in c]
+    best_seen = max((_limit(c) for c in measured), default=None)
+    rows = []
+    for block in BLOCKS:
+        for stages in STAGE_COUNTS:
+            for axis in PITCH_AXES:
+                model = {"block": block, "stages": stages, "pitch_axis": axis}
+                embedding = first(cells, part="inference", **model)
+                training = first(cells, part="training", **model)
+                rows.append(
+                    [
+                        f"{block} {stages} {axis}",
+                        *_inference_columns(embedding, best_seen),
+                        *_training_columns(training, best_seen),
+                    ]
+                )
+    headings = [
+        *("model", "parameters", "multiply-adds, 1e9", "one at a time /s", "best batch /s"),
+        *("x reference", "of product", "of best seen", "peak MiB"),
+        *("training /s", "x 23 rows", "of product", "of best seen", "peak MiB"),
+    ]
+    return table(headings, rows)
+
+
+def _inference_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
+    if not cell:
+        return [None] * 8
+    rate = _best_rate(cell)
+    batch = cell["best_batch"].removeprefix("batch_")
+    return [
+        f"{cell['parameters']:,}",
+        number(cell["multiply_adds"] / 1e9),
+        number(cell["embeddings_per_second"]["batch_1"]),
+        f"{number(rate)} ({batch})",
+        times(cell["over_reference"][cell["best_batch"]]),
+        *_shares(cell, rate, best_seen),
+        number(cell["peak_rss_mib"], 4),
+    ]
+
+
+def _training_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
+    if not cell:
+        return [None] * 5
+    rate = cell["samples_per_second"]
+    # 23 rows are what the others are compared with.
+    faster = times(cell["over_unrolled"]) if "over_unrolled" in cell else ""
+    return [
+        number(rate),
+        faster,
+        *_shares(cell, rate, best_seen),
+        number(cell["peak_rss_mib"], 4),
+    ]
+
+
+def _shares(cell: Cell, rate: float | None, best_seen: float | None) -> list[str | None]:
+    if rate is None or best_seen is None:
+        return [None, None]
+    done = rate * cell["multiply_adds_12_rows"]
+    return [percent(done / cell["product_multiply_adds_per_second"]), percent(done / best_seen)]
+
+
+def gpu_section(cells: Sequence[Cell]) -> str:
+    """Every block and S on a GPU, in both precisions."""
+    found = [c for c in cells if c.get("device") == "gpu"]
+    rows = []
+    for block in BLOCKS:
+        for stages in STAGE_COUNTS:
+            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
+            row: list[str | None] = [f"{block} {stages}"]
+            for precision in GPU_PRECISIONS:
+                embedding = first(found, part="inference", precision=precision, **model)
+                training = first(found, part="training", precision=precision, **model)
+                share = _shares(training, training.get("samples_per_second"), 1.0)[0]
+                row += [
+                    number(_best_rate(embedding)),
+                    number(training.get("samples_per_second")),
+                    share,
+                ]
+            rows.append(row)
+    headings = ["model, 12 rows"]
+    for precision in GPU_PRECISIONS:
+        headings += [f"{precision}: embeddings /s", "training /s", "training, of product"]
+    return "## On a GPU\n\n" + table(headings, rows)
+
+
+def exported_section(cells: Sequence[Cell]) -> str:
+    """Exported files beside the network, and what they cost in mAP."""
+    found = [c for c in cells if c["part"] == "exported"]
+    rows = []
+    for cell in found:
+        for name, form in cell.get("forms", {}).items():
+            change = form.get("map_change")
+            rows.append(
+                [
+                    f"{cell['block']} {cell['stages']}",
+                    name,
+                    number(form.get("embeddings_per_second")),
+                    times(form.get("over_reference")),
+                    None if form.get("map") is None else f"{form['map']:.4f}",
+                    None if change is None else f"{change:+.4f}",
+                ]
+            )
+    if not rows:
+        return ""
+    about = distinct([c for c in found if "forms" in c], "list", "weights", "batch", "channels")
+    notes = "; ".join(
+        f"{channels} channels, batches of {batch}, weights {weights}, list {name or NOT_MEASURED}"
+        for name, weights, batch, channels in about
+    )
+    headings = ["model", "form", "embeddings /s", "x reference", "mAP", "change of mAP"]
+    return f"## Exported files\n\n{notes}.\n\n" + table(headings, rows)
+
+
+def loader_section(cells: Sequence[Cell]) -> str:
+    """The loader alone beside the model at S = 1."""
+    rows = []
+    for cell in [c for c in cells if c["part"] == "loader" and "failed" not in c]:
+        rates = cell["tracks_per_second"]
+        for road, name in (("files", "a file for each track"), ("packed", "one packed file")):
+            rows.append(
+                [
+                    name,
+                    cell["backend"],
+                    number(rates[road]),
+                    times(cell[f"{road}_over_training"]),
+                    times(cell[f"{road}_over_inference"]),
+                ]
+            )
+    if not rows:
+        return ""
+    headings = ["features in", "backend", "tracks /s", "x training, S = 1", "x inference, S = 1"]
+    return "## The loader alone\n\n" + table(headings, rows)
+
+
+def accuracy_section(cells: Sequence[Cell]) -> str:
+    """Means over seeds with the widest interval, for each loss."""
+    found = [c for c in cells if "failed" not in c]
+    names = ("data", "loss", "channels", "frames", "attention", "epochs", "batch")
+    parts = []
+    for settings in distinct(found, *names):
+        own = [c for c in found if tuple(c[name] for name in names) == settings]
+        data, loss, channels, frames, attention, epochs, batch = settings
+        title = (
+            f"### {loss}: {channels} channels, T = {frames}, attention {attention}, {epochs} "
+            f"epochs, batches of {batch}\n\n{data}: {own[0]['train_tracks']} tracks to train, "
+            f"{own[0]['tracks']} of {own[0]['songs']} songs in the test list.\n\n"
+        )
+        parts.append(title + _accuracy_table(own))
+    about = (
+        "Means over seeds; in brackets from the lowest to the highest end of the seeds' 95 % "
+        "intervals (bootstrap over queries).\n\n"
+    )
+    return "## Accuracy\n\n" + about + "\n".join(parts)
+
+
+def _accuracy_table(cells: Sequence[Cell]) -> str:
+    rows = []
+    for block, stages, axis in sorted(distinct(cells, "block", "stages", "pitch_axis")):
+        own = [
+            c for c in cells if (c["block"], c["stages"], c["pitch_axis"]) == (block, stages, axis)
+        ]
+        rows.append(
+            [
+                f"{block} {stages} {axis}",
+                len(own),
+                *(_with_interval(own, name, d) for name, d in (("map", 3), ("p10", 3), ("mr1", 1))),
+                number(mean_of(own, "training_seconds")),
+            ]
+        )
+    return table(["model", "seeds", "mAP", "P@10", "MR1", "training s"], rows)
+
+
+def _with_interval(cells: Sequence[Cell], name: str, digits: int) -> str:
+    ends = [cell[f"{name}_interval"] for cell in cells]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return f"{mean_of(cells, name):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
