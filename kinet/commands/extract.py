@@ -14,7 +14,7 @@ import click
 
 from kinet.commands.layouts import Layout, layout_options
 from kinet.commands.options import path_type
-from kinet.commands.output import json_option, progress_bar, say, show_json, show_table
+from kinet.commands.output import json_option, progress_bar, say, show_json
 
 if TYPE_CHECKING:
     from kinet.extraction import Report
@@ -92,16 +92,12 @@ def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
     if as_json:
         show_json(_summary(report, out, audio, seconds) | {"failed": failed})
         return
-    if failed:
-        show_table(("recording", "why there are no features"), [_row(f) for f in failed])
+    for failure in failed:
+        say(f"{failure['path']}: {failure['message']}")
     say(
         f"{len(report.done)} made ({audio / 3600:.2f} h of sound in {seconds:.0f} s), "
         f"{len(report.skipped)} finished before, {len(failed)} failed"
     )
-
-
-def _row(failed: dict[str, str]) -> tuple[str, str]:
-    return failed["path"], failed["message"]
 
 
 def _summary(report: Report, out: Path, audio: float, seconds: float) -> dict[str, Any]:
