@@ -18,7 +18,7 @@ import kinet
 from kinet import export as exporting
 from kinet.checkpoint import Metadata, plugins_of, save
 from kinet.cli import run
-from kinet.config import ModelConfig
+from kinet.config import FeatureConfig, ModelConfig
 from kinet.embeddings import embed_tracks
 from kinet.errors import CheckpointError, ExportError
 from kinet.export import FORMATS, export, load_export, read_export_metadata
@@ -26,6 +26,7 @@ from kinet.export.comparing import compare_maps
 from kinet.export.formats import choose_road
 from kinet.export.network import as_float32, load_network
 from kinet.export.placing import default_target, place
+from kinet.manifest import write_features
 from kinet.model import build_classifier, build_embedder
 from kinet.tracks import Track
 
@@ -173,6 +174,31 @@ def test_an_exported_file_embeds_a_list(exports, models, tmp_path):
     embedder = load_export(exports["dynamic", ANY].path)
     assert (embedder.size, embedder.frames, embedder.fixed_frames) == (16, 110, None)
     assert load_export(exports["fixed", ANY].path).fixed_frames == 110
+
+
+@needs(ANY)
+def test_eval_takes_an_export_or_the_faster_form(exports, models, tmp_path, capsys, monkeypatch):
+    if ANY == "savedmodel" and keras.config.backend() != "tensorflow":
+        pytest.skip("TensorFlow is not the backend of this process")
+    names = [f"{song} {version}\n" for song in "ab" for version in (1, 2)]
+    for name, values in zip(names, hpcp(4, 120), strict=True):
+        np.save(tmp_path / f"{name.strip().replace(' ', '_')}.npy", values)
+    (tmp_path / "list").write_text("".join(names))
+    lists = ["--data-dir", str(tmp_path), "--test-ls", str(tmp_path / "list"), "--json"]
+
+    def evaluated(path, *options):
+        assert run(["eval", *lists, "--model-file", str(path), *options]) == 0
+        report = json.loads(capsys.readouterr().out)
+        return {key: value for key, value in report.items() if key != "model"}
+
+    plain = evaluated(models["dynamic"])
+    assert evaluated(exports["dynamic", ANY].path, "-S", str(CONFIGS["dynamic"].stages)) == plain
+    monkeypatch.setattr("kinet.commands.models.MANY_TRACKS", 1)
+    assert evaluated(models["dynamic"]) == plain
+    (tmp_path / "features.json").unlink(missing_ok=True)
+    write_features(tmp_path, FeatureConfig(hop_size=512))
+    assert run(["eval", *lists, "--model-file", str(exports["dynamic", ANY].path)]) == 1
+    assert "hop_size" in capsys.readouterr().err
 
 
 class TestPrecision:

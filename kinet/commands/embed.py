@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
+from kinet.commands.models import open_model
 from kinet.commands.options import (
     TEST_LIST,
     data_option,
     engine_options,
     path_type,
     read_complete_list,
-    start_backend,
 )
 from kinet.commands.output import say, tracks_progress
 from kinet.errors import DataError
@@ -45,28 +45,25 @@ def command(
     """
     import numpy as np
 
-    from kinet.checkpoint import read_metadata
     from kinet.runs import newest_best
 
     if out.exists() and not force:
         raise DataError(f"{out} is there already; use --force to replace it")
     tracks = read_complete_list(list_file, TEST_LIST, data_dir)
     model_file = model_file or newest_best()
-    metadata = read_metadata(model_file)
-    require_same_features(data_dir, metadata.features, f"the model {model_file}")
-    start_backend(backend, gpu)
+    opened = open_model(model_file)
+    require_same_features(data_dir, opened.features, f"the model {model_file}")
+    model = opened.load(len(tracks), backend, gpu)
 
-    import kinet
     from kinet.embeddings import embed_tracks
 
-    model = kinet.load(model_file)
     with tracks_progress("embedding") as progress:
         rows = embed_tracks(model, tracks, batch_size=batchsize, progress=progress)
     arrays = {
         "embeddings": rows,
         "song_id": np.array([track.song_id for track in tracks]),
         "version_id": np.array([track.version_id for track in tracks]),
-        "fingerprint": np.array(metadata.features.fingerprint()),
+        "fingerprint": np.array(opened.features.fingerprint()),
     }
     write_atomically(out, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     say(f"{out}: {len(rows)} embeddings of {rows.shape[1]} values by {model_file}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from kinet.commands.models import open_model
 from kinet.commands.options import (
     TEST_LIST,
     data_option,
@@ -15,7 +16,6 @@ from kinet.commands.options import (
     path_type,
     read_complete_list,
     require_layout,
-    start_backend,
 )
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
 from kinet.evaluation import PROTOCOLS
@@ -61,10 +61,9 @@ def command(
 ) -> None:
     """Rank a list of tracks with a model: mAP, P@10, MR1, hit@1 with 95 % intervals.
 
-    Each track in turn is the query and all others are ranked. Queries without another version in
-    the list are left out, and counted.
+    The model is a .keras file or an export. Each track in turn is the query and all others are
+    ranked. Queries without another version in the list are left out, and counted.
     """
-    from kinet.checkpoint import read_metadata
     from kinet.errors import SettingsError
     from kinet.runs import newest_best
 
@@ -77,18 +76,15 @@ def command(
     if model_file is None:
         model_file = newest_best()
         say(f"model: {model_file}")
-    metadata = read_metadata(model_file)
-    require_same_features(data_dir, metadata.features, f"the model {model_file}")
-    config = metadata.model
-    if stages is not None and stages != config.stages:
-        raise SettingsError(f"-S {stages} was given, but {model_file} has {config.stages} stages")
-    start_backend(backend, gpu)
+    opened = open_model(model_file)
+    require_same_features(data_dir, opened.features, f"the model {model_file}")
+    if stages is not None and stages != opened.stages:
+        raise SettingsError(f"-S {stages} was given, but {model_file} has {opened.stages} stages")
+    model = opened.load(len(tracks), backend, gpu)
 
-    import kinet
     from kinet.embeddings import embed_tracks
     from kinet.evaluation import evaluate
 
-    model = kinet.load(model_file)
     with tracks_progress("embedding") as progress:
         rows = embed_tracks(model, tracks, feature_len, batchsize, progress)
     with tracks_progress("ranking") as progress:
