@@ -82,6 +82,7 @@ def compare(tracks: int) -> dict[str, Any]:
         "tracks": tracks,
         "double_loop_seconds": round(middle - start, 3),
         "evaluate_seconds": round(end - middle, 3),
+        "double_loop_over_evaluate": round((middle - start) / (end - middle), 2),
         "largest_difference": max(abs(getattr(metrics, k) - v) for k, v in expected.items()),
     }
 

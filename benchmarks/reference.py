@@ -72,14 +72,27 @@ def measure(config: ModelConfig, backend: str, seconds: float) -> dict[str, Any]
 @click.option("--stages", type=click.Choice([str(s) for s in STAGE_COUNTS]), default="12")
 @click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
 @click.option("--frames", type=int, default=ModelConfig.frames, show_default=True)
+@click.option(
+    "--attention", default=",".join(ModelConfig.attention), show_default=True, help="Or none."
+)
 @click.option("--backend", type=click.Choice(BACKENDS), default="tensorflow", show_default=True)
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="To be measured.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the JSON here, not to stdout.")
 def command(
-    block: str, stages: str, channels: int, frames: int, backend: str, seconds: float, out: str
+    block: str,
+    stages: str,
+    channels: int,
+    frames: int,
+    attention: str,
+    backend: str,
+    seconds: float,
+    out: str | None,
 ) -> None:
     """Measure the reference's structure."""
-    config = ModelConfig(block=block, stages=int(stages), channels=channels, frames=frames)
+    names = tuple(name for name in attention.split(",") if name not in ("", "none"))
+    config = ModelConfig(
+        block=block, stages=int(stages), attention=names, channels=channels, frames=frames
+    )
     figures = in_a_process(measure, config, backend, seconds)
     what = "23 rows, one track at a time through predict, float32"
     write_report({"what": what, **figures}, DISTRIBUTIONS, out)
