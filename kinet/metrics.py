@@ -53,7 +53,7 @@ def average_precision(ranks: Ranks) -> float:
     >>> average_precision(np.array([1, 4]))
     0.75
     """
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    return float(np.add.reduce(np.arange(1, len(ranks) + 1) / ranks)) / len(ranks)
 
 
 def precision_at_10(ranks: Ranks) -> float:
@@ -218,10 +218,10 @@ def _intervals(values: NDArray[np.float64]) -> list[Interval]:
     lows, highs = means.copy(), means.copy()
     varied = np.ptp(values, axis=1) > 0
     if varied.any():
+        rows = values[varied]
         result = bootstrap(
-            (values[varied],),
-            np.mean,
-            axis=-1,
+            (np.arange(rows.shape[1]),),
+            lambda drawn, axis: _means_of_drawn(rows, drawn),
             vectorized=True,
             n_resamples=RESAMPLES,
             batch=max(1, _BATCH_VALUES // values.size),
@@ -232,3 +232,17 @@ def _intervals(values: NDArray[np.float64]) -> list[Interval]:
         )
         lows[varied], highs[varied] = result.confidence_interval
     return [(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
+
+
+def _means_of_drawn(rows: NDArray[np.float64], drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Means (metrics, ...) of rows (metrics, queries) over the queries drawn (..., queries).
+
+    By how often each was drawn: to gather their values takes five times as long.
+    """
+    count = rows.shape[1]
+    samples = drawn.reshape(-1, count)
+    places = samples + count * np.arange(len(samples))[:, None]
+    times = np.bincount(places.ravel(), minlength=samples.size).reshape(samples.shape)
+    # Not a matrix product, whose rounding depends on how many samples there are.
+    means = [np.add.reduce(times * row, axis=-1) / count for row in rows]
+    return np.stack(means).reshape(-1, *drawn.shape[:-1])

@@ -143,9 +143,14 @@ def test_labels_can_be_anything_hashable():
 
 
 @pytest.mark.parametrize("protocol", ["standard", "reference"])
-@pytest.mark.parametrize("counted", [0, 10**9])
-def test_agrees_with_a_full_sort(protocol, counted, monkeypatch):
-    monkeypatch.setattr(evaluation, "_COUNTED_ITEMS", counted)  # always sort, always count
+@pytest.mark.parametrize(
+    ("counted", "per_item"),
+    [(0, 0), (10**9, 0), (10**9, 10**9)],
+    ids=["sorted", "counted", "searched"],
+)
+def test_agrees_with_a_full_sort(protocol, counted, per_item, monkeypatch):
+    monkeypatch.setattr(evaluation, "_COUNTED_ITEMS", counted)
+    monkeypatch.setattr(evaluation, "_TRACKS_PER_ITEM", per_item)
     for seed, (tracks, songs) in enumerate([(2, 1), (30, 6), (150, 40), (300, 2)]):
         embeddings, labels = made_up(tracks, songs, seed)
         metrics = evaluate(embeddings, labels, protocol=protocol)
