@@ -54,9 +54,18 @@ class Form:
 def start(form: Form) -> str:
     """Load the backend; "cpu" or "gpu"."""
     start_backend(form.backend)
+    return "gpu" if _sees_gpu(form.backend) else "cpu"
+
+
+def _sees_gpu(backend: str) -> bool:
+    if backend == "torch":  # whose devices Keras does not list
+        import torch
+
+        return bool(torch.cuda.is_available())
     import keras
 
-    return "gpu" if keras.distribution.list_devices("gpu") else "cpu"
+    # JAX refuses to list GPUs where there are none.
+    return not all(name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
 class _Precision:
