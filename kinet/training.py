@@ -54,7 +54,7 @@ class Task:
     devices : int
         Over how many devices each batch is spread.
     workers : int
-        Threads that prepare batches while the model works; 1 counts as 2.
+        Threads that prepare batches.
     """
 
     model: ModelConfig
@@ -195,8 +195,7 @@ class _Epoch(keras.utils.PyDataset):
     """The batches of one epoch, for Keras."""
 
     def __init__(self, batches: TrainingBatches, epoch: int, workers: int) -> None:
-        # One worker would be the thread that trains: the next batch would wait for this one.
-        super().__init__(workers=max(2, workers), max_queue_size=max(2, 2 * workers))
+        super().__init__(workers=workers, max_queue_size=max(2, 2 * workers))
         self._batches = batches
         self._epoch = epoch
         self._order = batches.order(epoch)
