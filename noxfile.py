@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "b
 BACKENDS = {
     "tensorflow": ["-e", ".[test,tensorflow,onnx,openvino,litert,export,quickstart]"],
     "jax": ["-e", ".[test,jax,pictures]"],
-    "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx]"],
+    "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx,pictures]"],
 }
 # What is the same under every backend is tested once.
 WITHOUT_BACKEND = [

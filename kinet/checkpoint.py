@@ -246,6 +246,10 @@ def load_model(path: str | Path) -> tuple[Any, Metadata]:
 def _load_archive(path: str | Path) -> Any:
     import keras
 
+    with zipfile.ZipFile(path) as archived:
+        damaged = archived.testzip()
+    if damaged:  # Keras reads the weights without looking at their checksum
+        raise zipfile.BadZipFile(f"{damaged} is damaged")
     with tempfile.TemporaryDirectory(prefix="kinet-") as folder:
         # A name that Keras accepts, whatever the user called the file.
         archive = Path(folder, "model.keras")

@@ -212,6 +212,7 @@ class TestPrecision:
         with pytest.raises(ExportError, match="written with nncf, which is not installed; install"):
             export(models["fixed"], "openvino", precision="int8", tracks=[1])
 
+    @needs("openvino")
     def test_tracks_are_needed(self, models):
         with pytest.raises(ExportError, match=r"bfloat16 was asked for without tracks .*DIR$"):
             export(models["fixed"], "openvino", precision="bfloat16")

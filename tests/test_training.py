@@ -473,7 +473,8 @@ def damaged(kind: str, source: Path, target: Path) -> None:
         target.write_text("not a model")
     elif kind == "flipped":
         middle = len(content) // 2
-        target.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
+        flipped = bytes(255 - byte for byte in content[middle : middle + 64])
+        target.write_bytes(content[:middle] + flipped + content[middle + 64 :])
     else:
         with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
             for name in old.namelist():
