@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -13,28 +15,31 @@ from numpy.random import SeedSequence
 from kinet.chorales import Corpus
 from kinet.errors import DataError
 from kinet.files import write_atomically
-from kinet.renditions import TRANSPOSITIONS, arrange, draw_rendition
+from kinet.notes import Timbre
+from kinet.renditions import TRANSPOSITIONS, Rendition, arrange
 from kinet.scores import chorales, read_piece
 from kinet.synthesis import synthesise
 
 SAMPLE_RATE = 44100
+FASTER = 1.1
 
 
 def write_recording(
     corpus: Corpus, song_id: str, path: str | os.PathLike[str], seed: int = 0
 ) -> None:
-    """Play a song of a corpus in a version that the corpus does not have, and write the sound.
+    """Play a version of a song once more, in another key and faster, and write the sound.
 
     Parameters
     ----------
     corpus : Corpus
         From `kinet.chorales.write_corpus`.
     song_id : str
-        One of its songs. It is played in a key that none of its versions has, if there is one.
+        One of its songs. Its first version is played a tenth faster, in a key that none of the
+        versions has, if there is one.
     path : path
         The FLAC file to write, mono, 44.1 kHz; it appears whole or not at all.
     seed : int
-        Of the version.
+        Of the key, and of what is left to chance in playing.
 
     Raises
     ------
@@ -44,7 +49,7 @@ def write_recording(
     try:
         record = json.loads(corpus.manifest.read_text(encoding="utf-8"))["songs"][int(song_id)]
         used = {version["transposition"] for version in record["versions"]}
-        number = record["bwv"]
+        number, first = record["bwv"], _rendition(record["versions"][0])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(
             f"{corpus.manifest} has no song {song_id!r}; allowed: songs of a complete corpus"
@@ -54,9 +59,19 @@ def write_recording(
     piece = read_piece(next(chorale for chorale in chorales() if chorale.bwv == number))
     if piece is None:
         raise DataError(f"the score of BWV {number} cannot be played; allowed: songs of a corpus")
-    rendition = draw_rendition(rng, int(rng.choice(free or TRANSPOSITIONS)), piece.quarters)
+    rendition = replace(
+        first, transposition=int(rng.choice(free or TRANSPOSITIONS)), tempo=FASTER * first.tempo
+    )
     notes = arrange(piece.voices, rendition, rng)
     sound = synthesise(notes, rendition.timbre, rng, SAMPLE_RATE)
     encoded = io.BytesIO()
     soundfile.write(encoded, sound, SAMPLE_RATE, format="FLAC")
     write_atomically(path, lambda file: file.write(encoded.getbuffer()))
+
+
+def _rendition(described: dict[str, Any]) -> Rendition:
+    """A version as the manifest describes it."""
+    values = {field.name: described[field.name] for field in fields(Rendition)}
+    values["timbre"] = Timbre(**values["timbre"])
+    values["sections"] = tuple((start, end) for start, end in values["sections"])
+    return Rendition(**values)

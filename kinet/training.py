@@ -7,6 +7,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,7 +55,7 @@ class Task:
     devices : int
         Over how many devices each batch is spread.
     workers : int
-        Threads that prepare batches.
+        Threads that prepare batches while the model works.
     """
 
     model: ModelConfig
@@ -192,24 +193,40 @@ def _run_epochs(
 
 
 class _Epoch(keras.utils.PyDataset):
-    """The batches of one epoch, for Keras."""
+    """The batches of one epoch, for Keras; the next ones are prepared while one is trained on.
+
+    Not by the workers of Keras: under JAX and PyTorch it looks at the first batch before it
+    trains, and with workers that batch is then left out.
+    """
 
     def __init__(self, batches: TrainingBatches, epoch: int, workers: int) -> None:
-        super().__init__(workers=workers, max_queue_size=max(2, 2 * workers))
+        super().__init__(workers=1)
         self._batches = batches
         self._epoch = epoch
         self._order = batches.order(epoch)
+        self._threads = ThreadPoolExecutor(workers)
+        self._ahead = 2 * workers
+        self._prepared: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
         self.error: DataError | None = None
 
     def __len__(self) -> int:
         return len(self._order)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        for i in range(index, min(index + 1 + self._ahead, len(self))):
+            if i not in self._prepared:
+                self._prepared[i] = self._threads.submit(
+                    self._batches.load, self._epoch, i, self._order[i]
+                )
         try:
-            return self._batches.load(self._epoch, index, self._order[index])
+            return self._prepared.pop(index).result()
         except DataError as error:
             self.error = error
             raise
+
+    def close(self) -> None:
+        """End the threads; what they have not begun is not done."""
+        self._threads.shutdown(cancel_futures=True)
 
 
 class _Report(keras.callbacks.Callback):
@@ -230,6 +247,7 @@ def _fit_epoch(
     try:
         fitted = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[report])
     finally:
+        data.close()
         # A backend wraps an error of its input in one of its own; ours says what to do.
         if data.error is not None:
             raise data.error

@@ -84,6 +84,12 @@ def assert_same_run(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(left, right)
 
 
+def test_the_number_of_workers_does_not_change_the_weights(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    assert run(["train", *SMALL, "--tag", "threads", "--workers", "3"]) == 0
+    assert_same_run(Path("models/whole/last.keras"), Path("models/threads/last.keras"))
+
+
 def test_a_run_leaves_best_last_settings_and_logs(trained):
     models, logs = trained / "models" / "whole", trained / "log" / "whole"
     assert sorted(p.name for p in models.iterdir()) == ["best.keras", "last.keras", "settings.json"]

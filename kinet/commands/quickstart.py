@@ -60,9 +60,9 @@ def command(
 
     The scores come with the music21 package. Each chorale is written in several versions, in
     other keys, tempi and voicings, as HPCP; a small model is trained on some songs and evaluated
-    on songs that it has not seen. At last one of these is played in a new version and written as
-    a sound file, which the model looks for among them. All is kept in the folder, in the layout
-    of the other commands.
+    on songs that it has not seen. At last a version of one of these is played once more, in
+    another key and faster, and written as a sound file, whose song is looked for. All is kept in
+    the folder, in the layout of the other commands.
     """
     started = time.monotonic()
     training = TrainConfig(
@@ -138,7 +138,7 @@ def _find_recording(corpus: Corpus, folders: RunFolders, out: Path, seed: int) -
     tracks = read_list(corpus.test_list, corpus.data_dir)
     songs = [track.song_id for track in tracks]
     recording = out / "recording.flac"
-    say(f"5/5 playing song {songs[0]} in a new version: {recording}")
+    say(f"5/5 playing song {songs[0]} in another key and faster: {recording}")
     write_recording(corpus, songs[0], recording, seed)
     model = kinet.load(folders.best)
     query = kinet.embed(model, [kinet.extract(recording)])[0]
