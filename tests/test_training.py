@@ -84,10 +84,9 @@ def assert_same_run(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(left, right)
 
 
-def test_the_number_of_workers_does_not_change_the_weights(trained, monkeypatch):
-    monkeypatch.chdir(trained)
+def test_the_number_of_workers_does_not_change_the_weights(trained, layout):
     assert run(["train", *SMALL, "--tag", "threads", "--workers", "3"]) == 0
-    assert_same_run(Path("models/whole/last.keras"), Path("models/threads/last.keras"))
+    assert_same_run(trained / "models/whole/last.keras", layout / "models/threads/last.keras")
 
 
 def test_a_run_leaves_best_last_settings_and_logs(trained):
