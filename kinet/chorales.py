@@ -23,7 +23,7 @@ from numpy.random import Generator, SeedSequence
 
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
-from kinet.files import write_atomically, write_text_atomically
+from kinet.files import write_array_atomically, write_text_atomically
 from kinet.manifest import write_features
 from kinet.notes import render
 from kinet.renditions import TRANSPOSITIONS, arrange, draw_rendition
@@ -230,7 +230,7 @@ def _write_song(
         rendition = draw_rendition(rng, int(transpositions[version]), piece.quarters)
         hpcp = render(arrange(piece.voices, rendition, rng), rendition.timbre, rng)
         path = data_dir / f"{song}_{version}.npy"
-        write_atomically(path, partial(np.save, arr=hpcp, allow_pickle=False))
+        write_array_atomically(path, hpcp)
         described.append({"vectors": len(hpcp), **dataclasses.asdict(rendition)})
     return {"title": piece.chorale.title, "bwv": piece.chorale.bwv, "versions": described}
 

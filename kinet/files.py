@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -79,6 +83,37 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     's1\\tv1\\n'
     """
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_array_atomically(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
+    """Create or replace a .npy file in one step.
+
+    Parameters
+    ----------
+    path : path
+        The file to create or replace; its folder must exist.
+    array : ndarray
+        Its values; objects, which would be pickled, are refused.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`.
+    ValueError
+        If the array holds objects.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_array_atomically(pathlib.Path(folder, "a.npy"), np.ones((2, 12)))
+    ...     np.load(pathlib.Path(folder, "a.npy")).shape
+    (2, 12)
+    """
+    # NumPy writes to memory: to a file it would not say that a disk is full.
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
 def _sync_folder(folder: Path) -> None:

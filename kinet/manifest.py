@@ -180,6 +180,37 @@ def require_same_features(
     )
 
 
+def require_own(data_dir: str | os.PathLike[str], config: FeatureConfig, whose: str) -> None:
+    """Refuse to put features beside those of unknown or other settings.
+
+    Parameters
+    ----------
+    data_dir : path
+        Folder for the features, which need not exist.
+    config : FeatureConfig
+        The settings of what is to be written.
+    whose : str
+        Who writes, for the message.
+
+    Raises
+    ------
+    DataError
+        If there are features that nothing says the settings of, or other settings.
+
+    Examples
+    --------
+    >>> require_own("nowhere", FeatureConfig(), "this run")
+    """
+    require_same_features(data_dir, config, whose)
+    strange = next(Path(data_dir).glob("*.npy"), None)
+    if strange is not None and features_of(data_dir) is None:
+        raise DataError(
+            f"{data_dir} holds {os.fsencode(strange.name).decode(errors='replace')} without a "
+            f"{FEATURES} that says how it was made; allowed: a new folder, or one that kinet "
+            "extract has made"
+        )
+
+
 def write_manifest(data_dir: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
     """Write ``manifest.csv`` and ``list``, sorted by song and version, each in one step.
 

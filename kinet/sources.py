@@ -217,7 +217,7 @@ def _on_its_own(path: Path) -> tuple[Source, Hashable]:
 
 
 def _of_folder(root: Path) -> Iterator[tuple[Source, Hashable]]:
-    files = list(_audio_files(root))
+    files = list(audio_files(root))
     if not files:
         raise DataError(f"{show_path(root)}: a folder without audio; {_NEED}")
     for path in files:
@@ -229,8 +229,16 @@ def _of_folder(root: Path) -> Iterator[tuple[Source, Hashable]]:
             yield source, os.path.abspath(path.parent)
 
 
-def _audio_files(root: Path) -> Iterator[Path]:
-    """Audio files in and below a folder; links come last, so that none hides a real folder."""
+def audio_files(root: Path) -> Iterator[Path]:
+    """Audio files in and below a folder; links come last, so that none hides a real folder.
+
+    Hidden files and folders are left out.
+
+    Raises
+    ------
+    DataError
+        If the folder or one below it cannot be read.
+    """
     within = Path(os.path.realpath(root))
     seen: set[str] = set()
     pending = deque([str(root)])

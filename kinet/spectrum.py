@@ -27,8 +27,8 @@ SILENT_POWER = 1e-10
 NOISE_AMPLITUDE = 1e-5
 
 FRAMES_AT_ONCE = 64
-# Small enough that the system does not take the memory back after each lot: giving it out again,
-# page by page, took a third of the time.
+# Small enough that the system does not take the memory back after each lot: it would be given
+# out again page by page.
 SPECTRA_AT_ONCE = 8
 
 

@@ -11,7 +11,7 @@ import soundfile
 
 from kinet.cli import run
 from kinet.collections import read_covers80, read_shs100k, write_coverage
-from kinet.collections.collection import audio_files
+from kinet.collections.collection import files_of
 from kinet.errors import DataError
 from kinet.sources import read_sources
 from kinet.tracks import read_list
@@ -318,14 +318,14 @@ def test_options_that_do_not_belong_together_are_refused(arguments, message, sai
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
     with pytest.raises(DataError, match="no such folder; need the folder of the data set"):
-        audio_files(tmp_path / "absent")
+        files_of(tmp_path / "absent")
 
 
 def test_links_to_folders_are_followed_once(tmp_path):
     touch(tmp_path, "data/a.mp3", "elsewhere/b.mp3")
     (tmp_path / "data" / "there").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data" / "back").symlink_to(tmp_path / "data")
-    found = audio_files(tmp_path / "data")
+    found = files_of(tmp_path / "data")
     assert [path.name for path in found] == ["a.mp3", "b.mp3"]
 
 

@@ -294,14 +294,14 @@ def test_a_target_that_is_a_file_is_told_in_one_line(stand_in, data, tmp_path):
 def test_a_disk_that_is_full_leaves_what_is_finished(stand_in, data, tmp_path, monkeypatch):
     from kinet.collections import da_tacos
 
-    write = da_tacos.write_atomically
+    write = da_tacos.write_array_atomically
 
     def full(path, content):
         if path.name == "W_9_P_3.npy":
             raise OSError(28, "No space left on device", str(path))
         write(path, content)
 
-    monkeypatch.setattr(da_tacos, "write_atomically", full)
+    monkeypatch.setattr(da_tacos, "write_array_atomically", full)
     with pytest.raises(DataError, match=r"^cannot write .+W_9_P_3.npy: No space left on device;"):
         convert_da_tacos(data, tmp_path / "out")
     assert [entry.version_id for entry in read_manifest(tmp_path / "out")] == ["P_1"]

@@ -151,7 +151,7 @@ def test_a_full_disk_still_shows_what_failed(tmp_path, monkeypatch, capsys):
     def full(path, write):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("kinet.extraction.recording.write_atomically", full)
+    monkeypatch.setattr("kinet.extraction.recording.write_array_atomically", full)
     for name in ("b.wav", "c.wav"):
         audio_files.make(tmp_path / name, 1.0)
     (tmp_path / "a.wav").touch()

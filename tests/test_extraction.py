@@ -413,7 +413,7 @@ def test_a_full_disk_at_the_tenth_file_stops_the_run_and_the_next_one_goes_on(
     folder.mkdir()
     for number in range(12):
         audio_files.make(folder / f"{number:02}.wav", 0.5)
-    tried = fill_disk(monkeypatch, recording, "write_atomically", 10)
+    tried = fill_disk(monkeypatch, recording, "write_array_atomically", 10)
     with pytest.raises(ExtractionStopped) as caught:
         extract(folder, out)
     assert str(caught.value) == (

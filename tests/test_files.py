@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 
+import numpy as np
 import pytest
 
-from kinet.files import write_atomically, write_text_atomically
+from kinet.files import write_array_atomically, write_atomically, write_text_atomically
 
 
 def test_creates_a_file(tmp_path):
@@ -87,3 +88,16 @@ def test_a_target_that_is_a_folder_is_told_with_the_target(tmp_path):
         write_text_atomically(tmp_path / "a", "content")
     assert caught.value.filename == str(tmp_path / "a")
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_array_comes_back_as_it_was(tmp_path, rng):
+    values = rng.random((5, 12), dtype=np.float32)
+    write_array_atomically(tmp_path / "a.npy", values)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), values)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_an_array_of_objects_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_array_atomically(tmp_path / "a.npy", np.array([{}], dtype=object))
+    assert not list(tmp_path.iterdir())

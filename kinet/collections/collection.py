@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kinet.audio import SUFFIXES
 from kinet.errors import DataError
 from kinet.files import write_text_atomically
-from kinet.sources import Source, make_id, show_path
+from kinet.sources import Source, audio_files, make_id, show_path
 from kinet.tracks import feature_path
 
 Ids = tuple[str, str]
@@ -89,34 +88,17 @@ def write_coverage(
     return *paths, len(lines[True])
 
 
-def audio_files(folder: Path) -> list[Path]:
-    """All files in and below a folder that end like audio or video, hidden ones left out.
+def files_of(folder: Path) -> list[Path]:
+    """The audio files in and below the folder of a data set.
 
     Raises
     ------
     DataError
-        If the folder is missing, no folder, or one below it cannot be read.
+        If it is missing or no folder, or one below it cannot be read.
     """
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{show_path(error.filename)}: unreadable ({error.strerror})") from error
-
     if not folder.is_dir():
         raise DataError(f"{show_path(folder)}: no such folder; need the folder of the data set")
-    found, seen = [], set()
-    for where, names, files in os.walk(folder, onerror=refuse, followlinks=True):
-        real = os.path.realpath(where)
-        if real in seen:  # a link that leads back
-            names.clear()
-            continue
-        seen.add(real)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        found += [
-            Path(where, name)
-            for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    return found
+    return list(audio_files(folder))
 
 
 def read_lines(path: Path, need: str) -> list[tuple[int, str]]:
@@ -158,13 +140,23 @@ def require_id(text: str, where: str) -> str:
     return text
 
 
-def require_single(candidates: Iterable[tuple[Source, list[Path]]]) -> None:
-    """Refuse tracks of which there are several recordings: one would be taken by chance.
+def collected(
+    candidates: Sequence[tuple[Source, list[Path]]], unlisted: Iterable[Path]
+) -> Collection:
+    """A collection of listed tracks, each with the files that could be it.
+
+    Parameters
+    ----------
+    candidates : sequence of (Source, list of pathlib.Path)
+        Where one is looked for, and what is there.
+    unlisted : iterable of pathlib.Path
+        As in `Collection`.
 
     Raises
     ------
     DataError
-        With the first such track, two of its files, and the number of others.
+        If there are several recordings of a track: one would be taken by chance. Told are the
+        first such track, two of its files, and the number of others.
     """
     several = [(source, paths) for source, paths in candidates if len(paths) > 1]
     if several:
@@ -174,3 +166,6 @@ def require_single(candidates: Iterable[tuple[Source, list[Path]]]) -> None:
             f"{show_path(paths[0])} and {show_path(paths[1])} are both version "
             f"{source.version_id} of song {source.song_id}{others}; keep one recording of a track"
         )
+    there = tuple(replace(source, path=paths[0]) for source, paths in candidates if paths)
+    missing = tuple(source for source, paths in candidates if not paths)
+    return Collection(there, missing, tuple(unlisted))

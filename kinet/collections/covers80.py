@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from kinet.collections.collection import Collection, audio_files, read_lines, require_single
+from kinet.collections.collection import Collection, collected, files_of, read_lines
 from kinet.errors import DataError
 from kinet.sources import Source, make_id, show_path
 
@@ -57,20 +57,16 @@ def read_covers80(folder: str | os.PathLike[str]) -> Collection:
     names = _paired(*_lists(folder))
     root = _root(folder, names)
     files: dict[str, list[Path]] = defaultdict(list)
-    for path in audio_files(root):
+    for path in files_of(root):
         files[path.relative_to(root).with_suffix("").as_posix()].append(path)
     candidates = [(_source(root, name), files.pop(name, [])) for name in sorted(names)]
-    require_single(candidates)
-    sources = tuple(
-        Source(paths[0], source.song_id, source.version_id) for source, paths in candidates if paths
-    )
-    missing = tuple(source for source, paths in candidates if not paths)
-    if not sources:
+    found = collected(candidates, (path for rest in files.values() for path in rest))
+    if not found.sources:
         raise DataError(
             f"none of the {len(names)} listed tracks is in {show_path(root)}; need "
-            f"{missing[0].path.relative_to(root).as_posix()} and the others"
+            f"{found.missing[0].path.relative_to(root).as_posix()} and the others"
         )
-    return Collection(sources, missing, tuple(path for rest in files.values() for path in rest))
+    return found
 
 
 def _source(root: Path, name: str) -> Source:

@@ -8,7 +8,6 @@ are read with mirdata, which has the index of the data set.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -21,14 +20,12 @@ from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.errors import DataError
-from kinet.files import write_atomically
+from kinet.files import write_array_atomically
 from kinet.hpcp import pool_frames
 from kinet.manifest import (
-    FEATURES,
     Entry,
-    features_of,
     read_manifest,
-    require_same_features,
+    require_own,
     write_features,
     write_manifest,
 )
@@ -137,7 +134,7 @@ def convert_da_tacos(
     """
     out = Path(out)
     there, missing = _tracks(folder)
-    _require_own(out)
+    require_own(out, DA_TACOS, "Da-TACOS")
     entries = {(entry.song_id, entry.version_id): entry for entry in read_manifest(out)}
     done, skipped, failed = [], [], []
     seconds = 0.0
@@ -226,11 +223,7 @@ def _is_finished(old: Entry | None, new: Entry, out: Path) -> bool:
 def _convert(track: _Track, out: Path) -> Entry:
     frames = _frames(track.loader)
     hpcp = pool_frames(frames, DA_TACOS.frames_per_vector)
-    # NumPy writes to memory: to a file it would not say that a disk is full.
-    content = io.BytesIO()
-    np.save(content, hpcp, allow_pickle=False)
-    target = feature_path(out, track.entry.song_id, track.entry.version_id)
-    write_atomically(target, lambda file: file.write(content.getbuffer()))
+    write_array_atomically(feature_path(out, track.entry.song_id, track.entry.version_id), hpcp)
     seconds = round(len(frames) * DA_TACOS.hop_size / DA_TACOS.sample_rate, 3)
     return replace(track.entry, seconds=seconds, vectors=len(hpcp))
 
@@ -264,17 +257,6 @@ def _frames(loader: Any) -> NDArray[Any]:
     if not hpcp.any():
         raise _UnusableError("nothing but zeros; need sound")
     return hpcp
-
-
-def _require_own(out: Path) -> None:
-    """Features of unknown or other settings must not come to lie beside these."""
-    require_same_features(out, DA_TACOS, "Da-TACOS")
-    strange = next(out.glob("*.npy"), None)
-    if strange is not None and features_of(out) is None:
-        raise DataError(
-            f"{show_path(out)} holds {show_path(strange.name)} without a {FEATURES} that says how "
-            "it was made; allowed: a new folder, or one that was made of Da-TACOS"
-        )
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ from pathlib import Path
 from kinet.collections.collection import (
     Collection,
     Ids,
-    audio_files,
+    collected,
+    files_of,
     read_lines,
     require_id,
-    require_single,
 )
 from kinet.errors import DataError
 from kinet.sources import Source, show_path
@@ -82,21 +82,17 @@ def read_shs100k(
         for ids, video in _linked(Path(links)):
             if ids in videos:
                 videos[ids] = videos[ids] | {video}
-    every = audio_files(folder)
+    every = files_of(folder)
     candidates = list(_candidates(folder, videos, every))
-    require_single(candidates)
-    sources = tuple(
-        Source(paths[0], source.song_id, source.version_id) for source, paths in candidates if paths
-    )
-    missing = tuple(source for source, paths in candidates if not paths)
-    if not sources:
+    taken = {path for _, paths in candidates for path in paths}
+    found = collected(candidates, (path for path in every if path not in taken))
+    if not found.sources:
         raise DataError(
             f"none of the {len(videos)} tracks of {show_path(list_file)} is among the "
             f"{len(every)} audio files in {show_path(folder)}; need names <song>_<version>, "
             "<song>/<version> or, with a list that has the URLs, YouTube ids"
         )
-    taken = {source.path for source in sources}
-    return Collection(sources, missing, tuple(path for path in every if path not in taken))
+    return found
 
 
 def _candidates(

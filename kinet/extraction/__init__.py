@@ -13,7 +13,7 @@ from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.recording import extract_file, make
 from kinet.extraction.workers import cores, work_off
-from kinet.manifest import FEATURES, features_of, require_same_features
+from kinet.manifest import require_own
 from kinet.sources import Source, distinct, show_path
 
 if sys.platform != "win32":
@@ -98,7 +98,7 @@ def extract_all(
     ordered = distinct(sources)
     folder, config = Path(out), config or FeatureConfig()
     with _alone(folder):
-        _require_own(folder, config)
+        require_own(folder, config, "this run")
         batch = Batch(folder, config, progress)
         jobs = batch.plan(ordered)
         with _explained(folder):
@@ -116,17 +116,6 @@ def extract_all(
             report,
         )
     return report
-
-
-def _require_own(folder: Path, config: FeatureConfig) -> None:
-    """Features of unknown or other settings must not come to lie beside these."""
-    strange = next(folder.glob("*.npy"), None)
-    if strange is not None and features_of(folder) is None:
-        raise DataError(
-            f"{show_path(folder)} holds {show_path(strange.name)} without a {FEATURES} that says "
-            "how it was made; allowed: a new folder, or one that kinet extract has made"
-        )
-    require_same_features(folder, config, "this run")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from kinet.audio import AudioError, read_blocks
 from kinet.config import FeatureConfig
 from kinet.errors import KinetError
-from kinet.files import write_atomically
+from kinet.files import write_array_atomically
 from kinet.hpcp import hpcp_of_blocks
 from kinet.sources import show_path
 
@@ -111,11 +110,8 @@ def make(job: Job, check: Callable[[], None]) -> Made | Refused | Unwritable:
         return Refused(f"unreadable ({error.strerror or error})")
     except MemoryError:
         return Refused("not enough memory")
-    # NumPy writes to memory: to a file it would not say that a disk is full.
-    content = io.BytesIO()
-    np.save(content, hpcp, allow_pickle=False)
     try:
-        write_atomically(job.target, lambda file: file.write(content.getbuffer()))
+        write_array_atomically(job.target, hpcp)
     except OSError as error:
         return Unwritable(f"{show_path(job.target)}: {error.strerror or error}")
     return Made(seconds, len(hpcp))
