@@ -48,10 +48,10 @@ def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
 
 def page(reports: Reports) -> str:
     """The whole page as Markdown."""
-    models = {name: r for name, r in reports.items() if name.startswith("throughput")}
+    models, trained = _named(reports, "throughput"), _named(reports, "accuracy")
     parts = [HEAD]
-    if models and "accuracy" in reports:
-        parts.append(choice_section(_cells(models), reports["accuracy"]["cells"], PICTURE))
+    if models and trained:
+        parts.append(choice_section(_cells(models), _cells(trained), PICTURE))
     for report in models.values():
         cells = report["cells"]
         for section in (throughput_section, exported_section, loader_section):
@@ -60,8 +60,10 @@ def page(reports: Reports) -> str:
                 parts.append(_under(text, report))
     if models:
         parts.append(gpu_section(_cells(models)))
+    if trained:
+        about = next(iter(trained.values()))
+        parts.append(_under(accuracy_section(_cells(trained)), about))
     for name, section in (
-        ("accuracy", lambda report: accuracy_section(report["cells"])),
         ("reference", _reference),
         ("evaluation", _evaluation),
         ("extraction", _extraction),
@@ -69,6 +71,11 @@ def page(reports: Reports) -> str:
         if name in reports:
             parts.append(_under(section(reports[name]), reports[name]))
     return "\n".join(parts)
+
+
+def _named(reports: Reports, start: str) -> Reports:
+    """The reports of one benchmark, which can be in several files."""
+    return {name: report for name, report in reports.items() if name.startswith(start)}
 
 
 def _cells(reports: Reports) -> list[dict[str, Any]]:
@@ -185,12 +192,12 @@ def _speed(found: Mapping[str, Any]) -> str:
 
 def draw(reports: Reports, folder: Path) -> None:
     """The picture of accuracy against embeddings per second, where both were measured."""
-    models = {name: r for name, r in reports.items() if name.startswith("throughput")}
-    if not models or "accuracy" not in reports:
+    models, trained = _named(reports, "throughput"), _named(reports, "accuracy")
+    if not models or not trained:
         return
     from matplotlib.figure import Figure
 
-    found = points(_cells(models), reports["accuracy"]["cells"])
+    found = points(_cells(models), _cells(trained))
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for block in dict.fromkeys(point.block for point in found):

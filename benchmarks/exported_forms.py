@@ -46,11 +46,11 @@ class Lists:
 
 def exported(form: Form, lists: Lists) -> dict[str, Any]:
     """Embeddings per second of the compiled network and of the files, and their MAP."""
+    start(form)
     from kinet.checkpoint import load_model
     from kinet.embeddings import embed_arrays, embed_tracks, fast_embedder
     from kinet.model import embedder_of
 
-    start(form)
     size = form.batches[0]
     with tempfile.TemporaryDirectory() as folder:
         model_file = _model_file(form, lists, Path(folder))

@@ -22,10 +22,10 @@ TRACKS = 512
 
 def loader(form: Form) -> dict[str, Any]:
     """Tracks per second of the loader alone, beside the training step and inference at S = 1."""
+    device = start(form)
     from kinet.embeddings import embed_arrays, fast_embedder
     from kinet.model import build_embedder
 
-    device = start(form)
     size = max(form.batches)
     batch = list(np.zeros((size, form.model.frames, PITCH_CLASSES), np.float32))
     embedder = fast_embedder(build_embedder(form.model))

@@ -14,6 +14,7 @@ from machine import peak_mib
 from reference import one_at_a_time, reference_config, reference_model, start_backend
 from timing import in_turns, per_second, ratio, seconds_of, significant
 
+from kinet.backend import on_cpu
 from kinet.config import PITCH_CLASSES, ModelConfig, TrainConfig
 
 # Side of the square matrices whose product is the machine's limit; a GPU needs larger ones.
@@ -54,18 +55,7 @@ class Form:
 def start(form: Form) -> str:
     """Load the backend; "cpu" or "gpu"."""
     start_backend(form.backend)
-    return "gpu" if _sees_gpu(form.backend) else "cpu"
-
-
-def _sees_gpu(backend: str) -> bool:
-    if backend == "torch":  # whose devices Keras does not list
-        import torch
-
-        return bool(torch.cuda.is_available())
-    import keras
-
-    # JAX refuses to list GPUs where there are none.
-    return not all(name.startswith("cpu") for name in keras.distribution.list_devices())
+    return "cpu" if on_cpu() else "gpu"
 
 
 class _Precision:
@@ -95,10 +85,10 @@ def made_up_tracks(count: int, frames: int) -> np.ndarray:
 
 def inference(form: Form) -> dict[str, Any]:
     """Embeddings per second of the compiled form, the reference's and the limit, in turns."""
+    device = start(form)
     from kinet.embeddings import embed_arrays, fast_embedder
     from kinet.model import build_embedder
 
-    device = start(form)
     with _Precision(form.precision):
         model = build_embedder(form.model)
     sizes = sorted({1, *form.batches})

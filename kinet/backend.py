@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
+def cores() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def installed() -> list[str]:
     """The backends that can be imported here, in order of preference."""
     return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
@@ -202,13 +209,21 @@ def jit_compile() -> bool:
     return bool(keras.config.backend() == "jax")
 
 
-def fuses_on_cpu() -> bool:
-    """Whether the model runs on the CPU under a backend whose compiler, XLA, fuses operations."""
+def on_cpu() -> bool:
+    """Whether the running backend computes on the CPU."""
     import keras
 
-    return keras.config.backend() in ("tensorflow", "jax") and all(
-        name.startswith("cpu") for name in keras.distribution.list_devices()
-    )
+    if keras.config.backend() == "torch":  # whose devices Keras does not list
+        return bool(keras.ops.zeros(()).device.type == "cpu")
+    return all(name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def takes_xla(fused: bool) -> bool:
+    """Whether `compiled_for_inference` uses XLA, a compiler that fuses operations."""
+    import keras
+
+    backend = keras.config.backend()
+    return bool(backend == "jax" or (backend == "tensorflow" and fused))
 
 
 def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinet.backend import compiled_for_inference, fuses_on_cpu
+from kinet.backend import compiled_for_inference, cores, on_cpu, takes_xla
 from kinet.batches import first_vectors, fit_length
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
@@ -16,6 +17,12 @@ from kinet.tracks import Track
 
 if TYPE_CHECKING:
     import keras
+
+# On a CPU, tracks that go through the network at once, for each core; what XLA compiles likes fewer
+# (measured). Larger batches fall out of the caches.
+_PIECE, _PIECE_OF_XLA = 2, 1
+# While one piece waits for the small steps between convolutions, another keeps the cores busy.
+_STREAMS = 2
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,30 @@ def fast_embedder(model: keras.Model) -> Embedder:
     from kinet.fourier import fourier_model, is_fourier
 
     fast = inference_model(model)
-    if fuses_on_cpu():  # elsewhere it has not paid, or not been measured
+    if not on_cpu():
+        return _of_network(model, compiled_for_inference(fast, fused=False))
+    if takes_xla(fused=True):  # elsewhere Fourier convolutions do not pay
         fast = fourier_model(fast)
-    return _of_network(model, compiled_for_inference(fast, fused=is_fourier(fast)))
+    fused = is_fourier(fast)
+    size = cores() * (_PIECE_OF_XLA if takes_xla(fused) else _PIECE)
+    return _of_network(model, _in_pieces(compiled_for_inference(fast, fused), size))
+
+
+def _in_pieces(
+    embed: Callable[[np.ndarray], np.ndarray], size: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Embed a batch in pieces of `size` tracks, some at a time."""
+    compiled: set[tuple[int, ...]] = set()
+
+    def in_pieces(batch: np.ndarray) -> np.ndarray:
+        pieces = [batch[start : start + size] for start in range(0, len(batch), size)]
+        for shape in {piece.shape for piece in pieces} - compiled:
+            embed(np.zeros(shape, batch.dtype))  # not by all streams at once
+            compiled.add(shape)
+        with ThreadPoolExecutor(_STREAMS) as streams:
+            return np.concatenate(list(streams.map(embed, pieces)))
+
+    return in_pieces
 
 
 def _as_embedder(model: keras.Model | Embedder) -> Embedder:

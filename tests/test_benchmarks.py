@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -173,6 +174,14 @@ def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch,
     assert "| wider 1 | onnx float32 | not measured | not measured | not measured |" in section
 
 
+def test_a_cell_chooses_its_backend_before_keras_is_loaded(tmp_path):
+    program = [sys.executable, str(BENCHMARKS / "throughput.py"), *QUICK]
+    program += ["--part", "inference", "--part", "loader", "--pitch-axis", "circular"]
+    environment = {**os.environ, "KERAS_BACKEND": "none-such"}
+    done = subprocess.run(program, capture_output=True, text=True, env=environment, check=True)
+    assert not any("failed" in cell for cell in json.loads(done.stdout)["cells"]), done.stderr
+
+
 def test_a_list_without_its_folder_is_refused():
     done = CliRunner().invoke(throughput.command, ["--list", "x"])
     assert "--list and --data-dir need each other" in done.output
@@ -321,12 +330,14 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
                 **{"best_batch": "batch_1", "embeddings_per_second": {"batch_1": rate}},
             }
         )
-        trained += [{"loss": "softmax", "map": score + d, **model} for d in (-0.1, 0.1)]
+        trained += [{"data": "a", "loss": "supcon", "map": score + d, **model} for d in (-0.1, 0.1)]
+    # Of another loss, and not of all.
+    trained.append({"data": "a", "loss": "softmax", "map": 1.0, **model})
     section = document.choice_section(speed, trained, "p.png")
     assert "| wider, S = 1 | 100 | 0.500 |" in section
     assert "| wider, S = 4 | 10 | 0.700 |" in section
     assert "S = 12" not in section  # S = 4 is faster and better
-    reports = {"throughput": {"cells": speed}, "accuracy": {"cells": trained}}
+    reports = {"throughput": {"cells": speed}, "accuracy-a": {"cells": trained}}
     document.draw(reports, tmp_path)
     assert (tmp_path / document.PICTURE).read_bytes().startswith(b"\x89PNG")
 

@@ -56,6 +56,12 @@ def test_the_fast_form_gives_the_same_embeddings_at_every_length_and_batch(model
         assert found.dtype == np.float32
 
 
+def test_pieces_of_a_batch_keep_their_order(model):
+    values = hpcp([110] * 23)
+    found = embed_arrays(fast_embedder(model), values, None, 23)
+    np.testing.assert_allclose(found, embed_arrays(model, values, None, 23), atol=1e-5)
+
+
 def test_what_is_trained_later_does_not_reach_the_fast_form(model):
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())

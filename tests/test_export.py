@@ -146,7 +146,7 @@ TRACKS = np.stack([np.roll(hpcp(4, 110)[i], k, axis=1) for i in range(4) for k i
 def test_narrower_files_are_smaller_and_near(exports, tmp_path, precision, smaller, cosine):
     """Near as far as 8 channels with random weights allow; the MAP decides on a real model."""
     form = FORMATS["openvino"]
-    if not usable("openvino") or not importlib.util.find_spec(form.narrowers[precision]):
+    if not usable("openvino") or not importlib.util.find_spec(form.narrowers[precision][0]):
         pytest.skip(f"no library here that writes OpenVINO in {precision}")
     done = exports["fixed", "openvino"]
     (tmp_path / "scratch").mkdir()

@@ -43,9 +43,9 @@ class Format:
         The extra of the distribution that brings all of this.
     module : str
         The module of this package that writes and runs it.
-    narrowers : mapping of str to str
+    narrowers : mapping of str to (str, str)
         Precisions beside float32 that make the file faster where it is run, each with the
-        library that writes it.
+        library that writes it and the extra that brings it.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Format:
     runner: str
     extra: str
     module: str
-    narrowers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    narrowers: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ FORMATS: Mapping[str, Format] = {
             runner="openvino",
             extra="openvino",
             module="kinet.export.openvino_file",
-            narrowers={"bfloat16": "openvino", "int8": "nncf"},
+            narrowers={"bfloat16": ("openvino", "openvino"), "int8": ("nncf", "int8")},
         ),
     )
 }
@@ -173,9 +173,9 @@ def check_precision(form: Format, precision: str) -> None:
             f"precision {precision!r} was asked for; {form.title} allows: "
             f"{', '.join(form.precisions)}"
         )
-    needed = form.narrowers.get(precision)
+    needed, extra = form.narrowers.get(precision, (None, None))
     if needed is not None and importlib.util.find_spec(needed) is None:
         raise ExportError(
             f"{form.title} in {precision} is written with {needed}, which is not installed; "
-            f"install it with: pip install {needed}"
+            f'install it with: pip install "mulkinet[{extra}]"'
         )

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from kinet.backend import cores
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.recording import extract_file, make
-from kinet.extraction.workers import cores, work_off
+from kinet.extraction.workers import work_off
 from kinet.manifest import require_own
 from kinet.sources import Source, distinct, show_path
 

@@ -56,13 +56,6 @@ class Death:
     reason: str
 
 
-def cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def work_off(
     function: Callable[[Any, Check], Any],
     jobs: Sequence[Any],
