@@ -146,12 +146,24 @@ def check_gpus(numbers: list[int] | None) -> None:
         return
     import keras
 
-    seen = len(keras.distribution.list_devices("gpu"))
+    seen = _gpus()
     if seen < len(numbers):
         raise BackendError(
             f"--gpu {','.join(map(str, numbers))}: the backend {keras.config.backend()!r} sees "
             f"{seen} of {len(numbers)}; use --gpu none, or install the backend's GPU build"
         )
+
+
+def _gpus() -> int:
+    """How many the running backend sees."""
+    import keras
+
+    if keras.config.backend() == "torch":  # whose devices Keras does not list
+        import torch
+
+        return int(torch.cuda.device_count())
+    # Not list_devices("gpu"), which fails under JAX where there are none.
+    return sum(name.startswith("gpu") for name in keras.distribution.list_devices())
 
 
 @contextlib.contextmanager
