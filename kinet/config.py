@@ -113,8 +113,8 @@ class ModelConfig(_Settings):
         S: 1, 2, 3, 4, 6 or 12.
     attention : tuple of str
         Registered attention modules, applied in this order in every attended conv block.
-    pitch_axis : {"unrolled", "circular"}
-        23 rows as in the reference, or 12 rows with circular convolutions: same weights.
+    pitch_axis : {"circular", "unrolled"}
+        12 rows with circular convolutions, or 23 rows as in the reference: same weights.
     frames : int
         Length in HPCP vectors of the crops for training and of the part that is embedded.
         With an attention module of fixed length (``temporal``) the only length accepted.
@@ -145,7 +145,7 @@ class ModelConfig(_Settings):
     block: str = "wider"
     stages: int = 12
     attention: tuple[str, ...] = ("channel", "temporal")
-    pitch_axis: str = "unrolled"
+    pitch_axis: str = "circular"
     frames: int = 400
     channels: int = 256
     bottleneck_ratio: int = 4

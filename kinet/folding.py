@@ -64,7 +64,7 @@ def inference_model(model: keras.Model) -> keras.Model:
     --------
     >>> from kinet.config import ModelConfig
     >>> from kinet.model import build_embedder
-    >>> config = ModelConfig(block="simple", stages=2, channels=4, attention=())
+    >>> config = ModelConfig("simple", 2, attention=(), pitch_axis="unrolled", channels=4)
     >>> model = build_embedder(config)
     >>> folded = inference_model(model)
     >>> [layer.rows for layer in (model.layers[1], folded.layers[1])]

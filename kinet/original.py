@@ -133,6 +133,7 @@ def _infer_config(arrays: Arrays, settings: str) -> ModelConfig:
     return ModelConfig(
         block="wider" if wider else "bottleneck" if bottleneck else "simple",
         stages=stages,
+        pitch_axis="unrolled",
         attention=found,
         frames=frames,
         channels=channels,

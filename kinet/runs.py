@@ -94,7 +94,7 @@ def default_tag(model: ModelConfig, training: TrainConfig) -> str:
     Examples
     --------
     >>> default_tag(ModelConfig(block="wider", stages=12), TrainConfig())
-    'wider_S12_channel-temporal_unrolled_softmax'
+    'wider_S12_channel-temporal_circular_softmax'
     """
     attention = "-".join(model.attention) or "no-attention"
     return f"{model.block}_S{model.stages}_{attention}_{model.pitch_axis}_{training.loss}"
