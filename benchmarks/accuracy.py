@@ -167,7 +167,7 @@ def command(
             precision=options["precision"],
         )
         key = _key(model, training, data, options["backend"])
-        keep = _kept(options["models"], model, training)
+        keep = _kept(options["models"], model, training, losses[0])
         arguments = (model, training, data, options["backend"], keep)
         cells.measure(key, in_a_process, measure, *arguments)
     if out is None:
@@ -193,9 +193,9 @@ def _key(model: ModelConfig, training: TrainConfig, data: Data, backend: str) ->
     }
 
 
-def _kept(folder: str | None, model: ModelConfig, training: TrainConfig) -> str | None:
-    """Where one model of each block and S is kept: circular, softmax, seed 0."""
-    kept = (model.pitch_axis, training.loss, training.seed) == ("circular", "softmax", 0)
+def _kept(folder: str | None, model: ModelConfig, training: TrainConfig, loss: str) -> str | None:
+    """Where one model of each block and S is kept: circular, the first loss, seed 0."""
+    kept = (model.pitch_axis, training.loss, training.seed) == ("circular", loss, 0)
     if folder is None or not kept:
         return None
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from kinet.config import PITCH_AXES, STAGE_COUNTS
 
 BLOCKS = ("simple", "bottleneck", "wider")
 SETTINGS = ("backend", "precision", "attention", "channels", "frames")
+TRAINED = ("data", "loss", "channels", "frames", "attention", "epochs", "batch")
 GPU_PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -63,10 +65,11 @@ def points(speed: Sequence[Cell], accuracy: Sequence[Cell]) -> list[Point]:
 
 
 def _compared(accuracy: Sequence[Cell]) -> list[Cell]:
-    """What was trained with one loss on one data set: the pair that most models have."""
+    """What was trained in one way on one data set: the way that most models were."""
     trained = [c for c in accuracy if "failed" not in c]
-    ((most, _),) = Counter((c["data"], c["loss"]) for c in trained).most_common(1)
-    return [c for c in trained if (c["data"], c["loss"]) == most]
+    ways = [tuple(c.get(name) for name in TRAINED) for c in trained]
+    ((most, _),) = Counter(ways).most_common(1)
+    return [c for c, way in zip(trained, ways, strict=True) if way == most]
 
 
 def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str) -> str:
@@ -85,13 +88,14 @@ def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str
         for cells in ([c for c in speed if c.get("part") == "inference"], trained)
     )
     note = (
-        f"Rates are of {wide} channels, mAP of {narrow}, trained with {trained[0]['loss']} on "
+        f"Rates are of {wide} channels, mAP of {narrow}, attention "
+        f"{trained[0].get('attention')}, trained with {trained[0]['loss']} on "
         f"{trained[0]['data']}. "
     )
     return (
         f"## Which S to choose\n\n![mAP against embeddings per second]({picture})\n\n{note}"
-        "No other model is both faster and better than these:\n\n"
-        + table(["model", "embeddings per second", "mAP"], rows)
+        "At S = 1 the three blocks are one network. No other model is both faster and better than "
+        "these:\n\n" + table(["model", "embeddings per second", "mAP"], rows)
     )
 
 
@@ -123,26 +127,24 @@ def _explanation() -> str:
 def _speed_table(cells: Sequence[Cell]) -> str:
     measured = [c for c in cells if "failed" not in c]
     best_seen = max((_limit(c) for c in measured), default=None)
-    rows = []
-    for block in BLOCKS:
-        for stages in STAGE_COUNTS:
-            for axis in PITCH_AXES:
-                model = {"block": block, "stages": stages, "pitch_axis": axis}
-                embedding = first(cells, part="inference", **model)
-                training = first(cells, part="training", **model)
-                rows.append(
-                    [
-                        f"{block} {stages} {axis}",
-                        *_inference_columns(embedding, best_seen),
-                        *_training_columns(training, best_seen),
-                    ]
-                )
+    rows, missing = [], []
+    for block, stages, axis in itertools.product(BLOCKS, STAGE_COUNTS, PITCH_AXES):
+        name = f"{block} {stages} {axis}"
+        model = {"block": block, "stages": stages, "pitch_axis": axis}
+        embedding = first(cells, part="inference", **model)
+        training = first(cells, part="training", **model)
+        if not embedding and not training:
+            missing.append(name)
+            continue
+        columns = _inference_columns(embedding, best_seen) + _training_columns(training, best_seen)
+        rows.append([name, *columns])
     headings = [
         *("model", "parameters", "multiply-adds, 1e9", "one at a time /s", "best batch /s"),
         *("x reference", "of product", "of best seen", "peak MiB"),
         *("training /s", "x 23 rows", "of product", "of best seen", "peak MiB"),
     ]
-    return table(headings, rows)
+    left = f"\nNot measured: {', '.join(missing)}.\n" if missing else ""
+    return table(headings, rows) + left
 
 
 def _inference_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
@@ -215,7 +217,7 @@ def exported_section(cells: Sequence[Cell]) -> str:
             change = form.get("map_change")
             rows.append(
                 [
-                    f"{cell['block']} {cell['stages']}",
+                    f"{cell['block']} {cell['stages']}, attention {cell['attention']}",
                     name,
                     number(form.get("embeddings_per_second")),
                     times(form.get("over_reference")),
@@ -231,7 +233,10 @@ def exported_section(cells: Sequence[Cell]) -> str:
         for name, weights, batch, channels in about
     )
     headings = ["model", "form", "embeddings /s", "x reference", "mAP", "change of mAP"]
-    return f"## Exported files\n\n{notes}.\n\n" + table(headings, rows)
+    about_float32 = (
+        "Where float32 files change mAP too, the order of that model hangs on rounding.\n\n"
+    )
+    return f"## Exported files\n\n{notes}. {about_float32}" + table(headings, rows)
 
 
 def loader_section(cells: Sequence[Cell]) -> str:
@@ -258,10 +263,9 @@ def loader_section(cells: Sequence[Cell]) -> str:
 def accuracy_section(cells: Sequence[Cell]) -> str:
     """Means over seeds with the widest interval, for each loss."""
     found = [c for c in cells if "failed" not in c]
-    names = ("data", "loss", "channels", "frames", "attention", "epochs", "batch")
     parts = []
-    for settings in distinct(found, *names):
-        own = [c for c in found if tuple(c[name] for name in names) == settings]
+    for settings in distinct(found, *TRAINED):
+        own = [c for c in found if tuple(c[name] for name in TRAINED) == settings]
         data, loss, channels, frames, attention, epochs, batch = settings
         title = (
             f"### {loss}: {channels} channels, T = {frames}, attention {attention}, {epochs} "

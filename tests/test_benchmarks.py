@@ -171,7 +171,10 @@ def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch,
     assert cell["forms"]["kinet float32"]["map_change"] == 0
     assert cell["forms"]["onnx float32"] == {"not_written": "onnx cannot be written here"}
     section = document.page({"throughput": json.loads(out.read_text())})
-    assert "| wider 1 | onnx float32 | not measured | not measured | not measured |" in section
+    assert (
+        "| wider 1, attention none | onnx float32 | not measured | not measured | not measured |"
+        in section
+    )
 
 
 def test_a_cell_chooses_its_backend_before_keras_is_loaded(tmp_path):
@@ -333,6 +336,7 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
         trained += [{"data": "a", "loss": "supcon", "map": score + d, **model} for d in (-0.1, 0.1)]
     # Of another loss, and not of all.
     trained.append({"data": "a", "loss": "softmax", "map": 1.0, **model})
+    trained.append({"data": "a", "loss": "supcon", "attention": "local", "map": 1.0, **model})
     section = document.choice_section(speed, trained, "p.png")
     assert "| wider, S = 1 | 100 | 0.500 |" in section
     assert "| wider, S = 4 | 10 | 0.700 |" in section
