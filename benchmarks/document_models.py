@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -68,13 +67,15 @@ def _compared(accuracy: Sequence[Cell]) -> list[Cell]:
     """What was trained in one way on one data set: the way that most models were."""
     trained = [c for c in accuracy if "failed" not in c]
     ways = [tuple(c.get(name) for name in TRAINED) for c in trained]
-    ((most, _),) = Counter(ways).most_common(1)
+    most = max(ways, key=ways.count, default=None)
     return [c for c, way in zip(trained, ways, strict=True) if way == most]
 
 
 def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str) -> str:
     """Which S to choose: the picture, and the models that no other beats in both."""
     found = points(speed, accuracy)
+    if not found:  # nothing has both
+        return ""
     best = [
         p for p in found if not any(o.rate > p.rate and o.map > p.map for o in found)
     ]  # fmt: skip

@@ -342,6 +342,7 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
     assert "| wider, S = 4 | 10 | 0.700 |" in section
     assert "S = 12" not in section  # S = 4 is faster and better
     reports = {"throughput": {"cells": speed}, "accuracy-a": {"cells": trained}}
+    assert document.choice_section(speed, [{"failed": "x", **model}], "p.png") == ""
     document.draw(reports, tmp_path)
     assert (tmp_path / document.PICTURE).read_bytes().startswith(b"\x89PNG")
 
