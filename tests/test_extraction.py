@@ -582,6 +582,18 @@ def uninterrupted(long_music, tmp_path_factory):
     return contents(out)
 
 
+# A shell has its background jobs ignore Ctrl-C, and so would what the tests start there.
+HEEDING_CTRL_C = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+def kinet_in_a_terminal(*arguments):
+    """The command line of a kinet that Ctrl-C ends, wherever the tests run."""
+    return [sys.executable, "-c", HEEDING_CTRL_C, "-m", "kinet.cli", *map(str, arguments)]
+
+
 def children(pid):
     """Processes that `pid` has started."""
     found = []
@@ -627,9 +639,9 @@ def test_no_process_lives_on_when_its_parent_was_killed_whatever_it_is_at():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_ctrl_c_while_processes_start_is_quiet(long_music, tmp_path):
-    command = [sys.executable, "-m", "kinet.cli", "extract", str(long_music), "--workers", "2"]
+    out = tmp_path / "out"
     with subprocess.Popen(
-        [*command, "--out", str(tmp_path / "out")],
+        kinet_in_a_terminal("extract", long_music, "--out", out, "--workers", 2),
         start_new_session=True,
         stderr=subprocess.PIPE,
         text=True,
@@ -650,9 +662,11 @@ def test_a_run_that_is_interrupted_goes_on_like_one_that_was_not(
     long_music, uninterrupted, tmp_path, sent
 ):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "kinet.cli", "extract", str(long_music), "--out", str(out)]
     with subprocess.Popen(
-        [*command, "--workers", "2"], start_new_session=True, stderr=subprocess.PIPE, text=True
+        kinet_in_a_terminal("extract", long_music, "--out", out, "--workers", 2),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         deadline = time.monotonic() + 60
         while not list(out.glob("*.npy")) and time.monotonic() < deadline:
