@@ -46,7 +46,7 @@ def narrow(path: Path, precision: str, tracks: np.ndarray, scratch: Path) -> Non
         The ``.xml``, in float32.
     precision : {"bfloat16", "int8"}
         With bfloat16 the weights are kept in 16 bits, and `load` asks for bfloat16. With int8
-        convolutions and products compute with 8 bits.
+        convolutions compute with 8 bits; what turns their summary into an embedding does not.
     tracks : ndarray
         HPCP ``(N, T, 12)`` from which NNCF takes the range of every tensor.
     scratch : pathlib.Path
@@ -66,14 +66,33 @@ def narrow(path: Path, precision: str, tracks: np.ndarray, scratch: Path) -> Non
 
 def _in_8_bits(model: Any, tracks: np.ndarray) -> Any:
     nncf = importlib.import_module("nncf")
+    ranges = importlib.import_module("nncf.quantization.range_estimator")
     chosen = tracks[np.linspace(0, len(tracks) - 1, min(len(tracks), _CALIBRATION)).astype(int)]
+    # By default NNCF cuts off what few tracks reach, and those few are embedded worst.
+    whole = nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX
+    )
     # Mixed: what follows a leaky ReLU has a sign.
     return nncf.quantize(
         model,
         nncf.Dataset([track[None] for track in chosen]),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(chosen),
+        ignored_scope=nncf.IgnoredScope(names=_head(model)),
+        advanced_parameters=whole,
     )
+
+
+def _head(model: Any) -> list[str]:
+    """The last product and what follows it: in 8 bits rows would not be of unit length."""
+    operations = model.get_ordered_ops()
+    kinds = [operation.get_type_name() for operation in operations]
+    last = len(kinds) - 1 - kinds[::-1].index("MatMul")
+    return [
+        operation.get_friendly_name()
+        for operation, kind in zip(operations[last:], kinds[last:], strict=True)
+        if kind not in ("Constant", "Convert", "Result")
+    ]
 
 
 def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
