@@ -1,9 +1,10 @@
 """The form of an embedder that inference takes: the same function, fewer multiply-adds.
 
-Three steps, each taken only where it leaves the function as it is:
+Four steps, each taken only where it leaves the function as it is:
 
 - the unrolled pitch axis becomes the circular one, 12 rows in place of 23;
 - a batch normalisation is folded into the convolution or the dense layer before it;
+- attention modules and the activation behind them become one layer;
 - layers that only training uses are left out.
 
 A layer of a plug-in that is none of the kinds named here is kept as it is.
@@ -20,7 +21,13 @@ import numpy as np
 from keras import layers
 
 from kinet.config import PITCH_CLASSES, UNROLLED_ROWS
-from kinet.layers import AxisAttention, LocalTimeAttention, PitchRows, PitchWrap
+from kinet.layers import (
+    AttendedActivation,
+    AxisAttention,
+    LocalTimeAttention,
+    PitchRows,
+    PitchWrap,
+)
 
 _TRAINING_ONLY = (
     layers.Dropout,
@@ -73,13 +80,21 @@ def inference_model(model: keras.Model) -> keras.Model:
     False
     """
     calls = graph_of(model)
-    folds = _folds(calls, model)
+    graph = _Graph(calls, model)
+    folds, attended = _folds(graph), _attended(graph)
+    passed_by = {
+        layer.name for found in (folds, attended) for chain in found.values() for layer in chain
+    }
     wrapped = _can_be_circular(calls)
-    normalised = set(folds.values())
 
     @functools.cache  # a layer that is called twice is still one layer
     def clone(layer: Any) -> Any:
         config = layer.get_config()
+        if layer.name in attended:
+            modules = [clone_layer(module) for module in attended[layer.name]]
+            return AttendedActivation(
+                modules, layer.negative_slope, name=layer.name, dtype=layer.dtype_policy
+            )
         if layer.name in folds:
             config["use_bias"] = True
         if wrapped and isinstance(layer, PitchRows):
@@ -87,7 +102,7 @@ def inference_model(model: keras.Model) -> keras.Model:
         return type(layer).from_config(config)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if layer.name in normalised or isinstance(layer, _TRAINING_ONLY):
+        if layer.name in passed_by or isinstance(layer, _TRAINING_ONLY):
             return args[0]
         overlap = _overlap(layer) if wrapped else 0
         if overlap:
@@ -97,12 +112,10 @@ def inference_model(model: keras.Model) -> keras.Model:
 
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in folded.layers:
-        if layer.name in folds:
-            layer.set_weights(
-                _folded(model.get_layer(layer.name), model.get_layer(folds[layer.name]))
-            )
-        elif layer.weights:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
+        if layer.weights:
+            sources = [*attended.get(layer.name, [layer]), *folds.get(layer.name, [])]
+            own = [model.get_layer(source.name) for source in sources]
+            layer.set_weights(_folded(*own) if layer.name in folds else _weights(own))
     return folded
 
 
@@ -142,21 +155,60 @@ def clone_layer(layer: Any) -> Any:
     return type(layer).from_config(layer.get_config())
 
 
-def _folds(calls: list[GraphCall], model: keras.Model) -> dict[str, str]:
+class _Graph:
+    """Which call comes before which, and what nothing else sees."""
+
+    def __init__(self, calls: list[GraphCall], model: keras.Model) -> None:
+        self.calls = calls
+        self._made_by = {id(call.output): call for call in calls}
+        self._layers = [call.layer.name for call in calls]
+        self._taken = [id(tensor) for call in calls for tensor in call.inputs]
+        self._ends = set(model.output_names)
+
+    def before(self, call: GraphCall) -> GraphCall | None:
+        """What made the first input of `call`."""
+        return self._made_by.get(id(call.inputs[0])) if call.inputs else None
+
+    def is_only_call(self, call: GraphCall) -> bool:
+        """Whether the layer is called nowhere else."""
+        return self._layers.count(call.layer.name) == 1
+
+    def has_one_reader(self, call: GraphCall) -> bool:
+        """Whether the output goes into one call, and is none of the model."""
+        return self._taken.count(id(call.output)) == 1 and call.layer.name not in self._ends
+
+
+def _folds(graph: _Graph) -> dict[str, list[Any]]:
     """Layers with a kernel, each with the batch normalisation that alone takes its output."""
-    made_by = {id(call.output): call for call in calls}
-    times = [call.layer.name for call in calls]
-    taken = [id(tensor) for call in calls for tensor in call.inputs]
-    ends = set(model.output_names)
-    folds = {}
-    for call in calls:
-        before = made_by.get(id(call.inputs[0])) if call.inputs else None
+    folds: dict[str, list[Any]] = {}
+    for call in graph.calls:
+        before = graph.before(call)
         if before is None or not _is_normalisation(call, before):
             continue
-        once = times.count(call.layer.name) == times.count(before.layer.name) == 1
-        if once and taken.count(id(before.output)) == 1 and before.layer.name not in ends:
-            folds[before.layer.name] = call.layer.name
+        if all(map(graph.is_only_call, (call, before))) and graph.has_one_reader(before):
+            folds[before.layer.name] = [call.layer]
     return folds
+
+
+def _attended(graph: _Graph) -> dict[str, list[Any]]:
+    """Leaky ReLUs, each with the attention modules right before it that nothing else sees."""
+    found: dict[str, list[Any]] = {}
+    for call in graph.calls:
+        if type(call.layer) is not layers.LeakyReLU or not graph.is_only_call(call):
+            continue
+        chain: list[Any] = []
+        before = graph.before(call)
+        while (
+            before is not None
+            and type(before.layer) in _OVER_ALL_ROWS
+            and graph.is_only_call(before)
+            and graph.has_one_reader(before)
+        ):
+            chain.insert(0, before.layer)
+            before = graph.before(before)
+        if chain:
+            found[call.layer.name] = chain
+    return found
 
 
 def _is_normalisation(call: GraphCall, before: GraphCall) -> bool:
@@ -168,6 +220,10 @@ def _is_normalisation(call: GraphCall, before: GraphCall) -> bool:
         and type(call.layer) is layers.BatchNormalization
         and call.layer.axis in (-1, len(before.output.shape) - 1)
     )
+
+
+def _weights(found: list[Any]) -> list[np.ndarray]:
+    return [weight for layer in found for weight in layer.get_weights()]
 
 
 def _folded(layer: Any, norm: Any) -> list[np.ndarray]:

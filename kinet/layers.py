@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -98,7 +99,7 @@ class AxisAttention(keras.layers.Layer):
         self.axis = axis
         self.ratio = ratio
         self.l2 = l2
-        self._others = tuple(a for a in (1, 2, 3) if a != axis)
+        self._axis = axis - 1  # where there are no rows any more
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         length = input_shape[self.axis]
@@ -111,15 +112,22 @@ class AxisAttention(keras.layers.Layer):
         self.squeeze = self.add_weight(shape=(length, hidden), name="squeeze", regularizer=penalty)
         self.expand = self.add_weight(shape=(hidden, length), name="expand", regularizer=penalty)
 
-    def call(self, inputs: Any) -> Any:
-        squeezed = ops.stack(
-            [ops.mean(inputs, axis=self._others), ops.max(inputs, axis=self._others)], axis=1
-        )
+    def weights_of(self, means: Any, maxima: Any) -> Any:
+        """Weights above 0, ``(B, T, 1)`` or ``(B, 1, C)``.
+
+        Parameters
+        ----------
+        means, maxima : tensor
+            Mean and maximum of the input over its rows, ``(B, T, C)``.
+        """
+        other = 3 - self._axis
+        squeezed = ops.stack([ops.mean(means, axis=other), ops.max(maxima, axis=other)], axis=1)
         hidden = ops.leaky_relu(ops.matmul(squeezed, self.squeeze), LEAKY_SLOPE)
         weights = ops.sigmoid(ops.sum(ops.matmul(hidden, self.expand), axis=1))
-        for axis in self._others:
-            weights = ops.expand_dims(weights, axis)
-        return inputs * weights
+        return ops.expand_dims(weights, other)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * _row_weights(self, inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -162,12 +170,16 @@ class LocalTimeAttention(keras.layers.Layer):
             shape=(self.width, self.hidden, 1), name="expand", regularizer=penalty
         )
 
-    def call(self, inputs: Any) -> Any:
-        squeezed = ops.stack([ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3))], axis=-1)
+    def weights_of(self, means: Any, maxima: Any) -> Any:
+        """Weights above 0, ``(B, T, 1)``; arguments as of `AxisAttention.weights_of`."""
+        squeezed = ops.stack([ops.mean(means, axis=2), ops.max(maxima, axis=2)], axis=-1)
         hidden = ops.conv(squeezed, self.squeeze, padding="same", data_format="channels_last")
         hidden = ops.leaky_relu(hidden, LEAKY_SLOPE)
         weights = ops.conv(hidden, self.expand, padding="same", data_format="channels_last")
-        return inputs * ops.expand_dims(ops.sigmoid(weights), 1)
+        return ops.sigmoid(weights)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * _row_weights(self, inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -175,3 +187,56 @@ class LocalTimeAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"width": self.width, "hidden": self.hidden, "l2": self.l2}
         return {**super().get_config(), **own}
+
+
+def _row_weights(module: AxisAttention | LocalTimeAttention, inputs: Any) -> Any:
+    """Weights for ``(B, R, T, C)``: rows are alike to them, so these are taken together first."""
+    weights = module.weights_of(ops.mean(inputs, axis=1), ops.max(inputs, axis=1))
+    return ops.expand_dims(weights, 1)
+
+
+@keras.saving.register_keras_serializable("kinet")
+class AttendedActivation(keras.layers.Layer):
+    """Attention modules one after the other, then leaky ReLU, in fewer passes over the input.
+
+    The weights of a module are above 0. So the maximum of what it weighed is the weighed maximum,
+    every next module can go on from mean and maximum over the rows, and all weights can wait until
+    after the activation. Input and output ``(B, R, T, C)``.
+
+    Parameters
+    ----------
+    modules : sequence of AxisAttention or LocalTimeAttention
+        In their order.
+    slope : float
+        Of the activation below 0.
+    """
+
+    def __init__(self, modules: Sequence[Any], slope: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.modules = list(modules)
+        self.slope = slope
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        for module in self.modules:
+            if not module.built:  # Keras builds what it reads from a file or a configuration
+                module.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        means, maxima = ops.mean(inputs, axis=1), ops.max(inputs, axis=1)
+        weights = 1.0
+        for module in self.modules:
+            own = module.weights_of(means, maxima)
+            means, maxima, weights = means * own, maxima * own, weights * own
+        return ops.leaky_relu(inputs, self.slope) * ops.expand_dims(weights, 1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        modules = [keras.saving.serialize_keras_object(module) for module in self.modules]
+        return {**super().get_config(), "modules": modules, "slope": self.slope}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> AttendedActivation:
+        modules = [keras.saving.deserialize_keras_object(module) for module in config["modules"]]
+        return cls(**{**config, "modules": modules})

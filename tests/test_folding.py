@@ -10,7 +10,13 @@ from keras import layers, ops
 from kinet.config import ModelConfig
 from kinet.folding import inference_model
 from kinet.fourier import FourierConvolution, fourier_model, is_fourier
-from kinet.layers import PitchRows, PitchWrap
+from kinet.layers import (
+    AttendedActivation,
+    AxisAttention,
+    LocalTimeAttention,
+    PitchRows,
+    PitchWrap,
+)
 from kinet.model import build_classifier, build_embedder, embedder_of
 
 SMALL = {"channels": 16, "time_field": 12, "frames": 110, "embedding_size": 16}
@@ -63,6 +69,7 @@ def test_it_gives_the_embeddings_with_less_to_compute(block, stages, attention, 
     assert np.ptp(expected, axis=0).max() > 0.05  # else agreement would mean nothing
     np.testing.assert_allclose(rows_of(folded, batch), expected, atol=2e-5)
     assert count(folded, layers.BatchNormalization) == 0
+    assert count(folded, AxisAttention) == count(folded, LocalTimeAttention) == 0
     assert folded.get_layer("pitch_rows").rows == rows
     assert (count(folded, PitchWrap) > 0) == (rows == 12)
     assert folded.input_shape == model.input_shape
@@ -149,6 +156,58 @@ def dropped_out(x):
     return layers.Conv2D(4, (12, 3))(layers.Dropout(0.5)(layers.Conv2D(3, (1, 1))(x)))
 
 
+def attended(x):
+    x = AxisAttention(axis=3, ratio=2)(layers.Conv2D(6, (12, 3))(x))
+    return layers.LeakyReLU(0.1)(LocalTimeAttention(width=3, hidden=2)(x))
+
+
+def attended_and_read_elsewhere(x):
+    x = AxisAttention(axis=3, ratio=2)(layers.Conv2D(6, (12, 3))(x))
+    return layers.Add()([x, layers.LeakyReLU()(LocalTimeAttention(width=3, hidden=2)(x))])
+
+
+def activated_and_read_elsewhere(x):
+    x = AxisAttention(axis=3, ratio=2)(layers.Conv2D(6, (12, 3))(x))
+    return layers.Add()([x, layers.LeakyReLU()(x)])
+
+
+def attended_without_an_activation(x):
+    return layers.Activation("tanh")(AxisAttention(axis=3, ratio=2)(layers.Conv2D(6, (12, 3))(x)))
+
+
+@pytest.mark.parametrize(
+    ("part", "joined", "left"),
+    [
+        (attended, 1, 0),
+        (attended_and_read_elsewhere, 1, 1),
+        (activated_and_read_elsewhere, 0, 1),
+        (attended_without_an_activation, 0, 1),
+    ],
+)
+def test_attention_is_joined_with_the_activation_that_alone_follows_it(part, joined, left):
+    keras.utils.set_random_seed(1)
+    model, folded = network_of(part, lambda rng, shape: rng.normal(0, 0.7, shape))
+    attention = [layer for layer in folded.layers if isinstance(layer, AttendedActivation)]
+    assert len(attention) == joined
+    assert count(folded, AxisAttention) == left
+    assert count(folded, LocalTimeAttention) == 0
+    batch = hpcp(3, 20)
+    expected = rows_of(model, batch)
+    assert np.ptp(expected, axis=0).min() > 0.01  # else agreement would mean nothing
+    np.testing.assert_allclose(rows_of(folded, batch), expected, rtol=1e-5, atol=1e-6)
+
+
+def network_of(part, draw):
+    """A network around `part` with weights as drawn, and its inference form."""
+    inputs = keras.Input((None, 12))
+    x = part(PitchRows(23, 3, 20, name="pitch_rows")(inputs))
+    x = layers.MaxPooling2D((12, 1))(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    rng = np.random.default_rng(0)
+    model.set_weights([draw(rng, w.shape) for w in model.weights])
+    return model, inference_model(model)
+
+
 @pytest.mark.parametrize(
     ("part", "rows", "normalisations"),
     [
@@ -165,13 +224,7 @@ def dropped_out(x):
 )
 def test_what_is_not_known_to_be_the_same_is_left_as_it_is(part, rows, normalisations):
     keras.utils.set_random_seed(1)
-    inputs = keras.Input((None, 12))
-    x = part(PitchRows(23, 3, 20, name="pitch_rows")(inputs))
-    x = layers.MaxPooling2D((12, 1))(x)
-    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in model.weights])
-    folded = inference_model(model)
+    model, folded = network_of(part, lambda rng, shape: rng.uniform(0.5, 1.5, shape))
     batch = hpcp(3, 20)
     np.testing.assert_allclose(rows_of(folded, batch), rows_of(model, batch), rtol=1e-5)
     assert folded.get_layer("pitch_rows").rows == rows
