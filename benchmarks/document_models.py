@@ -120,8 +120,8 @@ def _explanation() -> str:
         "track at a time through `predict`, float32) in turns in the same process. Shares are of "
         "the multiply-adds that the model takes on 12 rows (in training three times as many): of "
         "a large matrix product in the same process and precision, and of the best rate of any "
-        "product or convolution in this table. Fourier convolutions take fewer, so that a share "
-        "can exceed 100 %.\n"
+        "product or convolution in this table. Transformed convolutions take fewer, so that a "
+        "share can exceed 100 %.\n"
     )
 
 

@@ -230,12 +230,23 @@ def on_cpu() -> bool:
     return all(name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
-def takes_xla(fused: bool) -> bool:
-    """Whether `compiled_for_inference` uses XLA, a compiler that fuses operations."""
+def can_fuse() -> bool:
+    """Whether `compiled_for_inference` can use XLA, a compiler that fuses small steps."""
     import keras
 
-    backend = keras.config.backend()
-    return bool(backend == "jax" or (backend == "tensorflow" and fused))
+    return keras.config.backend() in ("tensorflow", "jax")
+
+
+def tracks_at_once(fused: bool) -> int:
+    """Tracks in a batch that `compiled_for_inference` likes best on a CPU, as two cores showed.
+
+    Larger batches fall out of the caches.
+    """
+    import keras
+
+    if keras.config.backend() == "tensorflow" and fused:
+        return max(1, cores() // 2)
+    return 2 * cores()
 
 
 def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinet.backend import compiled_for_inference, cores, on_cpu, takes_xla
+from kinet.backend import can_fuse, compiled_for_inference, on_cpu, tracks_at_once
 from kinet.batches import first_vectors, fit_length
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
@@ -18,9 +18,6 @@ from kinet.tracks import Track
 if TYPE_CHECKING:
     import keras
 
-# On a CPU, tracks that go through the network at once, for each core; what XLA compiles likes fewer
-# (measured). Larger batches fall out of the caches.
-_PIECE, _PIECE_OF_XLA = 2, 1
 # While one piece waits for the small steps between convolutions, another keeps the cores busy.
 _STREAMS = 2
 
@@ -73,16 +70,17 @@ def fast_embedder(model: keras.Model) -> Embedder:
     (2, 16)
     """
     from kinet.folding import inference_model
-    from kinet.fourier import fourier_model, is_fourier
+    from kinet.transformed import is_transformed, transformed_model
 
     fast = inference_model(model)
     if not on_cpu():
         return _of_network(model, compiled_for_inference(fast, fused=False))
-    if takes_xla(fused=True):  # elsewhere Fourier convolutions do not pay
-        fast = fourier_model(fast)
-    fused = is_fourier(fast)
-    size = cores() * (_PIECE_OF_XLA if takes_xla(fused) else _PIECE)
-    return _of_network(model, _in_pieces(compiled_for_inference(fast, fused), size))
+    if can_fuse():  # elsewhere transforms do not pay
+        fast = transformed_model(fast)
+    fused = is_transformed(fast)
+    return _of_network(
+        model, _in_pieces(compiled_for_inference(fast, fused), tracks_at_once(fused))
+    )
 
 
 def _in_pieces(

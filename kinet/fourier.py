@@ -12,103 +12,18 @@ steps makes it fast.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-import keras
 import numpy as np
 from keras import layers, ops
 
 from kinet.config import PITCH_CLASSES
-from kinet.folding import clone_layer, graph_of
-from kinet.layers import PitchWrap
-
-# Below these the transforms cost more than they save (measured).
-_LEAST_TAPS = 24
-_LEAST_CHANNELS = 16
-
-
-def fourier_model(model: keras.Model) -> keras.Model:
-    """The same embedder with Fourier convolutions where they save most, for inference only.
-
-    Parameters
-    ----------
-    model : keras.Model
-        What `kinet.folding.inference_model` returns; it is left as it is.
-
-    Returns
-    -------
-    keras.Model
-        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding. Its
-        kernels take 6 to 20 times the memory.
-
-    Examples
-    --------
-    >>> from kinet.config import ModelConfig
-    >>> from kinet.folding import inference_model
-    >>> from kinet.model import build_embedder
-    >>> config = ModelConfig(block="simple", stages=2, channels=16, attention=())
-    >>> model = fourier_model(inference_model(build_embedder(config)))
-    >>> [layer.name for layer in model.layers if isinstance(layer, FourierConvolution)]
-    ['stage1_kernel_conv']
-    """
-    calls = graph_of(model)
-    wraps = {id(call.output): call.layer for call in calls if isinstance(call.layer, PitchWrap)}
-    chosen = {
-        call.layer.name
-        for call in calls
-        if call.inputs and _pays(call.layer, wraps.get(id(call.inputs[0])))
-    }
-    before_wrap: dict[int, Any] = {}
-
-    @functools.cache
-    def clone(layer: Any) -> Any:
-        if layer.name not in chosen:
-            return clone_layer(layer)
-        return FourierConvolution(
-            layer.filters, layer.kernel_size, name=layer.name, dtype=layer.dtype_policy
-        )
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, FourierConvolution):
-            return layer(before_wrap[id(args[0])])  # it wraps by itself
-        output = layer(*args, **kwargs)
-        if isinstance(layer, PitchWrap):
-            before_wrap[id(output)] = args[0]
-        return output
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
-        weights = model.get_layer(layer.name).get_weights()
-        if layer.name in chosen:
-            layer.set_kernel(*weights)
-        elif weights:
-            layer.set_weights(weights)
-    return copy
-
-
-def is_fourier(model: keras.Model) -> bool:
-    """Whether any convolution of `model` is a Fourier convolution."""
-    return any(isinstance(layer, FourierConvolution) for layer in model.layers)
-
-
-def _pays(layer: Any, wrap: Any) -> bool:
-    """Whether a convolution, below `wrap` if that is not None, has a faster Fourier form."""
-    return (
-        wrap is not None
-        and type(layer) is layers.Conv2D
-        and wrap.rows == layer.kernel_size[0] - 1
-        and tuple(layer.dilation_rate) == tuple(layer.strides) == (1, 1)
-        and (layer.padding, layer.groups, layer.use_bias) == ("valid", 1, True)
-        and layer.activation is keras.activations.linear
-        and layer.compute_dtype == "float32"
-        and layer.kernel_size[0] * layer.kernel_size[1] >= _LEAST_TAPS
-        and layer.kernel.shape[2] >= _LEAST_CHANNELS
-    )
 
 
 class FourierConvolution(layers.Layer):
     """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
+
+    Its kernel takes 6 to 20 times the memory.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ LEVELS = [
     {"attention", "blocks", "losses"},
     {"model", "original"},
     {"checkpoint"},
-    {"conversion", "folding", "fourier", "embeddings", "index"},
+    {"conversion", "folding", "fourier", "winograd", "transformed", "embeddings", "index"},
     {"training", "export", "testing"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -11,9 +11,9 @@ from kinet.config import ModelConfig
 from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_frames
 from kinet.errors import DataError
 from kinet.folding import inference_model
-from kinet.fourier import fourier_model
 from kinet.model import build_embedder
 from kinet.tracks import Track
+from kinet.transformed import transformed_model
 
 CONFIG = ModelConfig(
     "simple", 2, ("channel",), "circular", channels=16, time_field=12, frames=110, embedding_size=16
@@ -73,7 +73,9 @@ def test_what_is_trained_later_does_not_reach_the_fast_form(model):
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_compiled_model_takes_any_shape(model, fused):
-    run = compiled_for_inference(fourier_model(inference_model(model)) if fused else model, fused)
+    run = compiled_for_inference(
+        transformed_model(inference_model(model)) if fused else model, fused
+    )
     for shape in ((1, 110, 12), (3, 101, 12)):
         batch = np.random.default_rng(0).random(shape, np.float32)
         rows = run(batch)

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from kinet.config import ModelConfig
 from kinet.folding import inference_model
-from kinet.fourier import FourierConvolution, fourier_model, is_fourier
+from kinet.fourier import FourierConvolution
 from kinet.layers import (
     AttendedActivation,
     AxisAttention,
@@ -18,6 +18,8 @@ from kinet.layers import (
     PitchWrap,
 )
 from kinet.model import build_classifier, build_embedder, embedder_of
+from kinet.transformed import is_transformed, transformed_model
+from kinet.winograd import WinogradConvolution
 
 SMALL = {"channels": 16, "time_field": 12, "frames": 110, "embedding_size": 16}
 
@@ -236,16 +238,27 @@ def test_mixed_precision_stays_what_it_is():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build_embedder(ModelConfig("simple", 2, (), "unrolled", **SMALL))
-        folded = fourier_model(inference_model(model))
+        folded = transformed_model(inference_model(model))
     finally:
         keras.config.set_dtype_policy("float32")
     assert folded.get_layer("stage1_kernel_conv").compute_dtype == "bfloat16"
-    assert not is_fourier(folded)
+    assert not is_transformed(folded)
 
 
 # Lengths that give one piece, several, and a last one that is all but empty.
-@pytest.mark.parametrize(("kernel", "frames"), [((4, 13), 13), ((4, 13), 53), ((7, 5), 90)])
-def test_a_fourier_convolution_is_the_circular_one(kernel, frames):
+@pytest.mark.parametrize(
+    ("kind", "kernel", "frames"),
+    [
+        (FourierConvolution, (4, 13), 13),
+        (FourierConvolution, (4, 13), 53),
+        (FourierConvolution, (7, 5), 90),
+        (WinogradConvolution, (2, 5), 5),
+        (WinogradConvolution, (2, 5), 30),
+        (WinogradConvolution, (3, 4), 23),
+        (WinogradConvolution, (1, 2), 41),
+    ],
+)
+def test_a_transformed_convolution_is_the_circular_one(kind, kernel, frames):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((2, 12, frames, 3)).astype("float32")
     weights, bias = rng.standard_normal((*kernel, 3, 5)), rng.standard_normal(5)
@@ -254,27 +267,34 @@ def test_a_fourier_convolution_is_the_circular_one(kernel, frames):
     for i in range(kernel[0]):
         for j in range(kernel[1]):
             expected += np.roll(x, -i, axis=1)[:, :, j : j + left] @ weights[i, j]
-    layer = FourierConvolution(5, kernel)
+    layer = kind(5, kernel)
     layer.build(x.shape)
     layer.set_kernel(weights, bias)
     found = ops.convert_to_numpy(layer(x))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     assert layer.compute_output_shape(x.shape) == found.shape
-    assert FourierConvolution.from_config(layer.get_config()).piece == layer.piece
+    assert kind.from_config(layer.get_config()).piece == layer.piece
 
 
-def test_fourier_convolutions_take_the_place_of_large_kernels_only():
+@pytest.mark.parametrize(
+    ("settings", "kind", "replaced"),
+    [
+        # Stage 0 has one channel, the summary one row.
+        (ModelConfig("simple", 2, ("channel",), **SMALL), FourierConvolution, 1),
+        (ModelConfig("wider", 12, (), channels=64, frames=140), WinogradConvolution, 11),
+        # Too few columns, then too few channels.
+        (ModelConfig("simple", 12, (), **SMALL), WinogradConvolution, 0),
+        (ModelConfig("wider", 12, (), channels=32, frames=140), WinogradConvolution, 0),
+    ],
+)
+def test_transformed_convolutions_are_taken_where_they_pay(settings, kind, replaced):
     keras.utils.set_random_seed(1)
-    config = ModelConfig("simple", 2, ("channel",), "circular", **SMALL)
-    model = settle(build_embedder(config))
-    fast = fourier_model(inference_model(model))
-    assert [la.name for la in fast.layers if type(la) is FourierConvolution] == [
-        "stage1_kernel_conv"  # stage 0 has one channel, the summary one row
-    ]
-    assert count(fast, PitchWrap) == 1
-    expected = rows_of(model, hpcp())
-    np.testing.assert_allclose(rows_of(fast, hpcp()), expected, atol=2e-5)
-    np.testing.assert_allclose(rows_of(fast, hpcp(4, 101)), rows_of(model, hpcp(4, 101)), atol=2e-5)
-
-    small = inference_model(build_embedder(ModelConfig("simple", 12, (), "circular", **SMALL)))
-    assert not is_fourier(fourier_model(small))
+    model = settle(build_embedder(settings), settings.frames)
+    folded = inference_model(model)
+    fast = transformed_model(folded)
+    assert count(fast, kind) == replaced
+    assert count(fast, PitchWrap) == count(folded, PitchWrap) - replaced
+    assert is_transformed(fast) == (replaced > 0)
+    for frames in (settings.frames, settings.frames - 3):
+        batch = hpcp(4, frames)
+        np.testing.assert_allclose(rows_of(fast, batch), rows_of(model, batch), atol=2e-5)

@@ -1,0 +1,109 @@
+"""The form of an embedder whose convolutions along pitch are computed in a transformed domain.
+
+Of many taps by `kinet.fourier`, of few by `kinet.winograd`; only a compiler that fuses their steps
+makes them fast.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import keras
+from keras import layers
+
+from kinet.folding import clone_layer, graph_of
+from kinet.fourier import FourierConvolution
+from kinet.layers import PitchWrap
+from kinet.winograd import MOST_COLUMNS, WinogradConvolution
+
+# Below these the transforms cost more than they save (measured).
+_LEAST_FOURIER_TAPS = 24
+_LEAST_WINOGRAD_COLUMNS = 4
+_LEAST_CHANNELS = 16
+
+Transformed = FourierConvolution | WinogradConvolution
+
+
+def transformed_model(model: keras.Model) -> keras.Model:
+    """The same embedder with transformed convolutions where they save most, for inference only.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `kinet.folding.inference_model` returns; it is left as it is.
+
+    Returns
+    -------
+    keras.Model
+        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding.
+
+    Examples
+    --------
+    >>> from kinet.config import ModelConfig
+    >>> from kinet.folding import inference_model
+    >>> from kinet.model import build_embedder
+    >>> config = ModelConfig(block="simple", stages=2, channels=16, attention=())
+    >>> model = transformed_model(inference_model(build_embedder(config)))
+    >>> [layer.name for layer in model.layers if isinstance(layer, FourierConvolution)]
+    ['stage1_kernel_conv']
+    """
+    calls = graph_of(model)
+    wraps = {id(call.output): call.layer for call in calls if isinstance(call.layer, PitchWrap)}
+    chosen = {
+        call.layer.name: kind
+        for call in calls
+        if call.inputs and (kind := _faster(call.layer, wraps.get(id(call.inputs[0]))))
+    }
+    before_wrap: dict[int, Any] = {}
+
+    @functools.cache
+    def clone(layer: Any) -> Any:
+        if layer.name not in chosen:
+            return clone_layer(layer)
+        return chosen[layer.name](
+            layer.filters, layer.kernel_size, name=layer.name, dtype=layer.dtype_policy
+        )
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, Transformed):
+            return layer(before_wrap[id(args[0])])  # it wraps by itself
+        output = layer(*args, **kwargs)
+        if isinstance(layer, PitchWrap):
+            before_wrap[id(output)] = args[0]
+        return output
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in copy.layers:
+        weights = model.get_layer(layer.name).get_weights()
+        if layer.name in chosen:
+            layer.set_kernel(*weights)
+        elif weights:
+            layer.set_weights(weights)
+    return copy
+
+
+def is_transformed(model: keras.Model) -> bool:
+    """Whether any convolution of `model` is a transformed one."""
+    return any(isinstance(layer, Transformed) for layer in model.layers)
+
+
+def _faster(layer: Any, wrap: Any) -> type[Transformed] | None:
+    """The faster form of a convolution, below `wrap` if that is not None."""
+    if (
+        wrap is None
+        or type(layer) is not layers.Conv2D
+        or wrap.rows != layer.kernel_size[0] - 1
+        or not tuple(layer.dilation_rate) == tuple(layer.strides) == (1, 1)
+        or (layer.padding, layer.groups, layer.use_bias) != ("valid", 1, True)
+        or layer.activation is not keras.activations.linear
+        or layer.compute_dtype != "float32"
+        or layer.kernel.shape[2] < _LEAST_CHANNELS
+    ):
+        return None
+    rows, columns = layer.kernel_size
+    if rows * columns >= _LEAST_FOURIER_TAPS:
+        return FourierConvolution
+    if _LEAST_WINOGRAD_COLUMNS <= columns <= MOST_COLUMNS:
+        return WinogradConvolution
+    return None
