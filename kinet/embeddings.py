@@ -69,10 +69,10 @@ def fast_embedder(model: keras.Model) -> Embedder:
     >>> embed_arrays(embedder, [np.ones((300, 12)), np.ones((500, 12))], None, 2).shape
     (2, 16)
     """
-    from kinet.folding import inference_model
+    from kinet.folding import attention_joined, inference_model
     from kinet.transformed import is_transformed, transformed_model
 
-    fast = inference_model(model)
+    fast = attention_joined(inference_model(model))
     if not on_cpu():
         return _of_network(model, compiled_for_inference(fast, fused=False))
     if can_fuse():  # elsewhere transforms do not pay

@@ -1,10 +1,9 @@
 """The form of an embedder that inference takes: the same function, fewer multiply-adds.
 
-Four steps, each taken only where it leaves the function as it is:
+Three steps, each taken only where it leaves the function as it is:
 
 - the unrolled pitch axis becomes the circular one, 12 rows in place of 23;
 - a batch normalisation is folded into the convolution or the dense layer before it;
-- attention modules and the activation behind them become one layer;
 - layers that only training uses are left out.
 
 A layer of a plug-in that is none of the kinds named here is kept as it is.
@@ -80,21 +79,13 @@ def inference_model(model: keras.Model) -> keras.Model:
     False
     """
     calls = graph_of(model)
-    graph = _Graph(calls, model)
-    folds, attended = _folds(graph), _attended(graph)
-    passed_by = {
-        layer.name for found in (folds, attended) for chain in found.values() for layer in chain
-    }
+    folds = _folds(_Graph(calls, model))
+    normalised = set(folds.values())
     wrapped = _can_be_circular(calls)
 
     @functools.cache  # a layer that is called twice is still one layer
     def clone(layer: Any) -> Any:
         config = layer.get_config()
-        if layer.name in attended:
-            modules = [clone_layer(module) for module in attended[layer.name]]
-            return AttendedActivation(
-                modules, layer.negative_slope, name=layer.name, dtype=layer.dtype_policy
-            )
         if layer.name in folds:
             config["use_bias"] = True
         if wrapped and isinstance(layer, PitchRows):
@@ -102,7 +93,7 @@ def inference_model(model: keras.Model) -> keras.Model:
         return type(layer).from_config(config)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if layer.name in passed_by or isinstance(layer, _TRAINING_ONLY):
+        if layer.name in normalised or isinstance(layer, _TRAINING_ONLY):
             return args[0]
         overlap = _overlap(layer) if wrapped else 0
         if overlap:
@@ -112,11 +103,52 @@ def inference_model(model: keras.Model) -> keras.Model:
 
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in folded.layers:
-        if layer.weights:
-            sources = [*attended.get(layer.name, [layer]), *folds.get(layer.name, [])]
-            own = [model.get_layer(source.name) for source in sources]
-            layer.set_weights(_folded(*own) if layer.name in folds else _weights(own))
+        if layer.name in folds:
+            layer.set_weights(
+                _folded(model.get_layer(layer.name), model.get_layer(folds[layer.name]))
+            )
+        elif layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
     return folded
+
+
+def attention_joined(model: keras.Model) -> keras.Model:
+    """The same embedder with attention modules and the activation behind them as one layer.
+
+    For the compilers of the backends; those of exported files like the modules better as they are.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `inference_model` returns; it is left as it is.
+
+    Returns
+    -------
+    keras.Model
+        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding. Only the
+        activation's name is left of a group.
+    """
+    attended = _attended(_Graph(graph_of(model), model))
+    joined = {module.name for modules in attended.values() for module in modules}
+
+    @functools.cache
+    def clone(layer: Any) -> Any:
+        if layer.name not in attended:
+            return clone_layer(layer)
+        modules = [clone_layer(module) for module in attended[layer.name]]
+        return AttendedActivation(
+            modules, layer.negative_slope, name=layer.name, dtype=layer.dtype_policy
+        )
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        return args[0] if layer.name in joined else layer(*args, **kwargs)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in copy.layers:
+        sources = attended.get(layer.name, [layer])
+        weights = [model.get_layer(source.name).get_weights() for source in sources]
+        layer.set_weights([weight for own in weights for weight in own])
+    return copy
 
 
 @dataclass(frozen=True)
@@ -178,15 +210,15 @@ class _Graph:
         return self._taken.count(id(call.output)) == 1 and call.layer.name not in self._ends
 
 
-def _folds(graph: _Graph) -> dict[str, list[Any]]:
+def _folds(graph: _Graph) -> dict[str, str]:
     """Layers with a kernel, each with the batch normalisation that alone takes its output."""
-    folds: dict[str, list[Any]] = {}
+    folds = {}
     for call in graph.calls:
         before = graph.before(call)
         if before is None or not _is_normalisation(call, before):
             continue
         if all(map(graph.is_only_call, (call, before))) and graph.has_one_reader(before):
-            folds[before.layer.name] = [call.layer]
+            folds[before.layer.name] = call.layer.name
     return folds
 
 
@@ -220,10 +252,6 @@ def _is_normalisation(call: GraphCall, before: GraphCall) -> bool:
         and type(call.layer) is layers.BatchNormalization
         and call.layer.axis in (-1, len(before.output.shape) - 1)
     )
-
-
-def _weights(found: list[Any]) -> list[np.ndarray]:
-    return [weight for layer in found for weight in layer.get_weights()]
 
 
 def _folded(layer: Any, norm: Any) -> list[np.ndarray]:

@@ -99,7 +99,7 @@ class AxisAttention(keras.layers.Layer):
         self.axis = axis
         self.ratio = ratio
         self.l2 = l2
-        self._axis = axis - 1  # where there are no rows any more
+        self._others = tuple(a for a in (1, 2, 3) if a != axis)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         length = input_shape[self.axis]
@@ -112,6 +112,14 @@ class AxisAttention(keras.layers.Layer):
         self.squeeze = self.add_weight(shape=(length, hidden), name="squeeze", regularizer=penalty)
         self.expand = self.add_weight(shape=(hidden, length), name="expand", regularizer=penalty)
 
+    def call(self, inputs: Any) -> Any:
+        weights = self._weights(
+            ops.mean(inputs, axis=self._others), ops.max(inputs, axis=self._others)
+        )
+        for axis in self._others:
+            weights = ops.expand_dims(weights, axis)
+        return inputs * weights
+
     def weights_of(self, means: Any, maxima: Any) -> Any:
         """Weights above 0, ``(B, T, 1)`` or ``(B, 1, C)``.
 
@@ -120,14 +128,15 @@ class AxisAttention(keras.layers.Layer):
         means, maxima : tensor
             Mean and maximum of the input over its rows, ``(B, T, C)``.
         """
-        other = 3 - self._axis
-        squeezed = ops.stack([ops.mean(means, axis=other), ops.max(maxima, axis=other)], axis=1)
-        hidden = ops.leaky_relu(ops.matmul(squeezed, self.squeeze), LEAKY_SLOPE)
-        weights = ops.sigmoid(ops.sum(ops.matmul(hidden, self.expand), axis=1))
+        other = 4 - self.axis  # where there are no rows any more
+        weights = self._weights(ops.mean(means, axis=other), ops.max(maxima, axis=other))
         return ops.expand_dims(weights, other)
 
-    def call(self, inputs: Any) -> Any:
-        return inputs * _row_weights(self, inputs)
+    def _weights(self, means: Any, maxima: Any) -> Any:
+        """From mean and maximum over all other axes, ``(B, length)``."""
+        hidden = ops.matmul(ops.stack([means, maxima], axis=1), self.squeeze)
+        hidden = ops.matmul(ops.leaky_relu(hidden, LEAKY_SLOPE), self.expand)
+        return ops.sigmoid(ops.sum(hidden, axis=1))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -170,16 +179,21 @@ class LocalTimeAttention(keras.layers.Layer):
             shape=(self.width, self.hidden, 1), name="expand", regularizer=penalty
         )
 
+    def call(self, inputs: Any) -> Any:
+        weights = self._weights(ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3)))
+        return inputs * ops.expand_dims(weights, 1)
+
     def weights_of(self, means: Any, maxima: Any) -> Any:
         """Weights above 0, ``(B, T, 1)``; arguments as of `AxisAttention.weights_of`."""
-        squeezed = ops.stack([ops.mean(means, axis=2), ops.max(maxima, axis=2)], axis=-1)
+        return self._weights(ops.mean(means, axis=2), ops.max(maxima, axis=2))
+
+    def _weights(self, means: Any, maxima: Any) -> Any:
+        """From mean and maximum over rows and channels, ``(B, T)``."""
+        squeezed = ops.stack([means, maxima], axis=-1)
         hidden = ops.conv(squeezed, self.squeeze, padding="same", data_format="channels_last")
         hidden = ops.leaky_relu(hidden, LEAKY_SLOPE)
         weights = ops.conv(hidden, self.expand, padding="same", data_format="channels_last")
         return ops.sigmoid(weights)
-
-    def call(self, inputs: Any) -> Any:
-        return inputs * _row_weights(self, inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -187,12 +201,6 @@ class LocalTimeAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"width": self.width, "hidden": self.hidden, "l2": self.l2}
         return {**super().get_config(), **own}
-
-
-def _row_weights(module: AxisAttention | LocalTimeAttention, inputs: Any) -> Any:
-    """Weights for ``(B, R, T, C)``: rows are alike to them, so these are taken together first."""
-    weights = module.weights_of(ops.mean(inputs, axis=1), ops.max(inputs, axis=1))
-    return ops.expand_dims(weights, 1)
 
 
 @keras.saving.register_keras_serializable("kinet")

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 from kinet.config import ModelConfig
-from kinet.folding import inference_model
+from kinet.folding import attention_joined, inference_model
 from kinet.fourier import FourierConvolution
 from kinet.layers import (
     AttendedActivation,
@@ -66,12 +66,14 @@ def test_it_gives_the_embeddings_with_less_to_compute(block, stages, attention, 
     model = settle(build_embedder(config))
     before = model.get_weights()
     folded = inference_model(model)
+    joined = attention_joined(folded)
     batch = hpcp()
     expected = rows_of(model, batch)
     assert np.ptp(expected, axis=0).max() > 0.05  # else agreement would mean nothing
-    np.testing.assert_allclose(rows_of(folded, batch), expected, atol=2e-5)
+    for fast in (folded, joined):
+        np.testing.assert_allclose(rows_of(fast, batch), expected, atol=2e-5)
+    assert count(joined, AxisAttention) == count(joined, LocalTimeAttention) == 0
     assert count(folded, layers.BatchNormalization) == 0
-    assert count(folded, AxisAttention) == count(folded, LocalTimeAttention) == 0
     assert folded.get_layer("pitch_rows").rows == rows
     assert (count(folded, PitchWrap) > 0) == (rows == 12)
     assert folded.input_shape == model.input_shape
@@ -189,8 +191,8 @@ def attended_without_an_activation(x):
 def test_attention_is_joined_with_the_activation_that_alone_follows_it(part, joined, left):
     keras.utils.set_random_seed(1)
     model, folded = network_of(part, lambda rng, shape: rng.normal(0, 0.7, shape))
-    attention = [layer for layer in folded.layers if isinstance(layer, AttendedActivation)]
-    assert len(attention) == joined
+    folded = attention_joined(folded)
+    assert count(folded, AttendedActivation) == joined
     assert count(folded, AxisAttention) == left
     assert count(folded, LocalTimeAttention) == 0
     batch = hpcp(3, 20)
