@@ -127,6 +127,15 @@ def attention_joined(model: keras.Model) -> keras.Model:
     keras.Model
         From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding. Only the
         activation's name is left of a group.
+
+    Examples
+    --------
+    >>> from kinet.config import ModelConfig
+    >>> from kinet.model import build_embedder
+    >>> config = ModelConfig("simple", 1, attention=("channel",), channels=4)
+    >>> joined = attention_joined(inference_model(build_embedder(config)))
+    >>> type(joined.get_layer("stage0_kernel_act")).__name__
+    'AttendedActivation'
     """
     attended = _attended(_Graph(graph_of(model), model))
     joined = {module.name for modules in attended.values() for module in modules}

@@ -15,12 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 from kinet.config import PITCH_CLASSES
+from kinet.layers import CircularConvolution
 
 
-class FourierConvolution(layers.Layer):
+class FourierConvolution(CircularConvolution):
     """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
 
     Its kernel takes 6 to 20 times the memory.
@@ -34,9 +35,7 @@ class FourierConvolution(layers.Layer):
     """
 
     def __init__(self, filters: int, kernel_size: tuple[int, int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
+        super().__init__(filters, kernel_size, **kwargs)
         columns = kernel_size[1]
         # A piece of this many vectors gives `step` of output: the least arithmetic is near 2.4 k.
         self.piece = 8 * -(-12 * columns // 40)
@@ -93,15 +92,6 @@ class FourierConvolution(layers.Layer):
         whole = ops.reshape(x[:, :, :length], shape)
         following = ops.reshape(x[:, :, self.step :], shape)
         return ops.concatenate([whole, following[:, :, :, :overlap]], axis=3)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        batch, rows, frames, _ = input_shape
-        left = None if frames is None else frames - self.kernel_size[1] + 1
-        return batch, rows, left, self.filters
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "kernel_size": self.kernel_size}
-        return {**super().get_config(), **own}
 
 
 def _time_transform(piece: int) -> np.ndarray:

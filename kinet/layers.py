@@ -248,3 +248,31 @@ class AttendedActivation(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> AttendedActivation:
         modules = [keras.saving.deserialize_keras_object(module) for module in config["modules"]]
         return cls(**{**config, "modules": modules})
+
+
+class CircularConvolution(keras.layers.Layer):
+    """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
+
+    What the ways to compute it have in common; each adds its kernel and its arithmetic.
+
+    Parameters
+    ----------
+    filters : int
+        Output channels.
+    kernel_size : tuple of int
+        (rows, k), k the columns.
+    """
+
+    def __init__(self, filters: int, kernel_size: tuple[int, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        batch, rows, frames, _ = input_shape
+        left = None if frames is None else frames - self.kernel_size[1] + 1
+        return batch, rows, left, self.filters
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"filters": self.filters, "kernel_size": self.kernel_size}
+        return {**super().get_config(), **own}

@@ -14,15 +14,13 @@ from keras import layers
 
 from kinet.folding import clone_layer, graph_of
 from kinet.fourier import FourierConvolution
-from kinet.layers import PitchWrap
+from kinet.layers import CircularConvolution, PitchWrap
 from kinet.winograd import MOST_COLUMNS, WinogradConvolution
 
 # Below these the transforms cost more than they save (measured).
 _LEAST_FOURIER_TAPS = 24
 _LEAST_WINOGRAD_COLUMNS = 4
 _LEAST_CHANNELS = 16
-
-Transformed = FourierConvolution | WinogradConvolution
 
 
 def transformed_model(model: keras.Model) -> keras.Model:
@@ -66,7 +64,7 @@ def transformed_model(model: keras.Model) -> keras.Model:
         )
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, Transformed):
+        if isinstance(layer, CircularConvolution):
             return layer(before_wrap[id(args[0])])  # it wraps by itself
         output = layer(*args, **kwargs)
         if isinstance(layer, PitchWrap):
@@ -85,10 +83,10 @@ def transformed_model(model: keras.Model) -> keras.Model:
 
 def is_transformed(model: keras.Model) -> bool:
     """Whether any convolution of `model` is a transformed one."""
-    return any(isinstance(layer, Transformed) for layer in model.layers)
+    return any(isinstance(layer, CircularConvolution) for layer in model.layers)
 
 
-def _faster(layer: Any, wrap: Any) -> type[Transformed] | None:
+def _faster(layer: Any, wrap: Any) -> type[FourierConvolution | WinogradConvolution] | None:
     """The faster form of a convolution, below `wrap` if that is not None."""
     if (
         wrap is None

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 from kinet.config import PITCH_CLASSES
+from kinet.layers import CircularConvolution
 
 # Outputs of a piece. More would save little and need larger points, which cost precision.
 OUTPUTS = 4
@@ -25,7 +26,7 @@ _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 MOST_COLUMNS = len(_POINTS) + 2 - OUTPUTS
 
 
-class WinogradConvolution(layers.Layer):
+class WinogradConvolution(CircularConvolution):
     """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
 
     Parameters
@@ -37,9 +38,7 @@ class WinogradConvolution(layers.Layer):
     """
 
     def __init__(self, filters: int, kernel_size: tuple[int, int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
+        super().__init__(filters, kernel_size, **kwargs)
         self.piece = OUTPUTS + kernel_size[1] - 1
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -80,15 +79,6 @@ class WinogradConvolution(layers.Layer):
             [ops.roll(x, -row, axis=2) for row in range(self.kernel_size[0])], axis=-1
         )
         return ops.reshape(x, (self.piece, batch * rows * pieces, self.kernel_size[0] * channels))
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        batch, rows, frames, _ = input_shape
-        left = None if frames is None else frames - self.kernel_size[1] + 1
-        return batch, rows, left, self.filters
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "kernel_size": self.kernel_size}
-        return {**super().get_config(), **own}
 
 
 @functools.cache
