@@ -242,11 +242,7 @@ def tracks_at_once(fused: bool) -> int:
 
     Larger batches fall out of the caches.
     """
-    import keras
-
-    if keras.config.backend() == "tensorflow" and fused:
-        return max(1, cores() // 2)
-    return 2 * cores()
+    return max(1, cores() // 2) if fused else 2 * cores()
 
 
 def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:

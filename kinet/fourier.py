@@ -43,7 +43,7 @@ class FourierConvolution(CircularConvolution):
         self._frequencies = self.piece // 2
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        frequencies = PITCH_CLASSES * self._frequencies
+        frequencies = self._frequencies * PITCH_CLASSES
         # Real part and imaginary part side by side.
         shape = (frequencies, input_shape[-1], 2 * self.filters)
         self.kernel = self.add_weight(shape=shape, name="kernel", trainable=False)
@@ -55,34 +55,42 @@ class FourierConvolution(CircularConvolution):
         pitch, time = _pitch_transform()[:, :rows], _time_transform(self.piece)[:, :columns]
         # A convolution of networks is a correlation: hence the conjugates.
         kernel = np.einsum(
-            "qi,kj,ijco->qkco", pitch.conj(), time.conj(), np.float64(kernel), optimize=True
+            "qi,kj,ijco->kqco", pitch.conj(), time.conj(), np.float64(kernel), optimize=True
         )
         kernel = kernel.reshape(-1, *kernel.shape[2:])
         self.kernel.assign(np.concatenate([kernel.real, kernel.imag], axis=-1))
         self.bias.assign(bias)
 
     def call(self, inputs: Any) -> Any:
+        # What is transformed next stands first: every product takes its input as it lies.
         batch, _, frames, channels = ops.shape(inputs)
         left = frames - self.kernel_size[1] + 1
         pieces = -(-left // self.step)
-        x = self._pieces(inputs, pieces, frames)
-        time = _time_transform(self.piece)
-        x = ops.einsum("klr,bpnlc->bpnkrc", _parts(time, axis=-1), x)
-        x = ops.einsum("qspr,bpnkrc->qksbnc", _complex_product(_pitch_transform()), x)
-        x = ops.reshape(x, (PITCH_CLASSES * self._frequencies, 2 * batch * pieces, channels))
+        number, spectrum = batch * pieces, 2 * PITCH_CLASSES
+        time, pitch = _time_transform(self.piece), _pitch_transform()
+        x = ops.transpose(self._pieces(inputs, pieces, frames), (3, 1, 0, 2, 4))
+        x = ops.matmul(_real_rows(time), ops.reshape(x, (self.piece, -1)))
+        x = ops.reshape(x, (self._frequencies, spectrum, number * channels))
+        x = ops.matmul(self._at_every_frequency(_real_product(pitch)), x)
+        x = ops.reshape(x, (self._frequencies * PITCH_CLASSES, 2 * number, channels))
         x = ops.matmul(x, self.kernel)
-        shape = (PITCH_CLASSES, self._frequencies, 2, batch * pieces, 2, self.filters)
-        x = ops.reshape(x, shape)
-        # Both parts of the input with both parts of the kernel: their product, transformed back.
-        x = ops.einsum("psqrw,qkrmwo->mpkso", _pitch_inverse(), x)
-        back = 2 / self.piece * time.conj()[:, : self.step]
-        x = ops.einsum("ktr,mpkro->mpto", _parts(back, axis=-1) * np.array([1, -1], np.float32), x)
-        x = ops.reshape(x, (batch, pieces, PITCH_CLASSES, self.step, self.filters))
-        x = ops.reshape(
-            ops.transpose(x, (0, 2, 1, 3, 4)),
-            (batch, PITCH_CLASSES, pieces * self.step, self.filters),
-        )
+        # Both parts of the input with both parts of the kernel: their product.
+        x = ops.reshape(x, (self._frequencies, PITCH_CLASSES, 2, number, 2, self.filters))
+        real = x[:, :, 0, :, 0] - x[:, :, 1, :, 1]
+        imaginary = x[:, :, 0, :, 1] + x[:, :, 1, :, 0]
+        x = ops.stack([real, imaginary], axis=1)
+        x = ops.reshape(x, (self._frequencies, spectrum, number * self.filters))
+        back = pitch.conj() / PITCH_CLASSES
+        x = ops.matmul(self._at_every_frequency(_real_product_back(back)), x)
+        x = ops.reshape(x, (2 * self._frequencies, -1))
+        x = ops.matmul(_real_rows(2 / self.piece * time[:, : self.step]).T, x)
+        x = ops.reshape(x, (self.step, PITCH_CLASSES, batch, pieces, self.filters))
+        x = ops.transpose(x, (2, 1, 3, 0, 4))
+        x = ops.reshape(x, (batch, PITCH_CLASSES, pieces * self.step, self.filters))
         return x[:, :, :left] + self.bias
+
+    def _at_every_frequency(self, matrix: np.ndarray) -> np.ndarray:
+        return np.repeat(matrix[None], self._frequencies, axis=0)
 
     def _pieces(self, inputs: Any, pieces: int, frames: int) -> Any:
         """``(B, 12, T, C)`` cut into overlapping ones, ``(B, 12, pieces, piece, C)``."""
@@ -106,23 +114,17 @@ def _pitch_transform() -> np.ndarray:
     return np.exp(-2j * np.pi / PITCH_CLASSES * np.outer(rows, rows))
 
 
-def _parts(values: np.ndarray, axis: int) -> np.ndarray:
-    return np.stack([values.real, values.imag], axis=axis).astype(np.float32)
+def _real_rows(matrix: np.ndarray) -> np.ndarray:
+    """``(k, l)``, complex, as ``(2 k, l)``: a real part, its imaginary part, the next one."""
+    parts = np.stack([matrix.real, matrix.imag], axis=1)
+    return parts.reshape(-1, matrix.shape[1]).astype(np.float32)
 
 
-def _complex_product(matrix: np.ndarray) -> np.ndarray:
-    """``(q, s, p, r)``: part s of the product of a matrix ``(q, p)`` from part r of a vector."""
-    of_real, of_imaginary = _parts(matrix, axis=1), _parts(1j * matrix, axis=1)
-    return np.stack([of_real, of_imaginary], axis=-1)
+def _real_product(matrix: np.ndarray) -> np.ndarray:
+    """``(q, p)`` as ``(2 q, 2 p)``: takes all real parts, then all imaginary ones; gives pairs."""
+    return _real_rows(np.concatenate([matrix, 1j * matrix], axis=1))
 
 
-def _pitch_inverse() -> np.ndarray:
-    """``(p, s, q, r, w)``: as `_complex_product`, from part r of the input, part w of the kernel.
-
-    The product of two numbers has a real part from (0, 0) and (1, 1) and an imaginary one from
-    (0, 1) and (1, 0).
-    """
-    real, imaginary = np.moveaxis(_complex_product(_pitch_transform().conj() / PITCH_CLASSES), 3, 0)
-    return np.stack(
-        [np.stack([real, imaginary], axis=-1), np.stack([imaginary, -real], axis=-1)], axis=-2
-    )
+def _real_product_back(matrix: np.ndarray) -> np.ndarray:
+    """``(p, q)`` as ``(2 p, 2 q)``: takes and gives all real parts, then all imaginary ones."""
+    return np.block([[matrix.real, -matrix.imag], [matrix.imag, matrix.real]]).astype(np.float32)

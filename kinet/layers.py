@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -230,7 +231,10 @@ class AttendedActivation(keras.layers.Layer):
                 module.build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        means, maxima = ops.mean(inputs, axis=1), ops.max(inputs, axis=1)
+        # Not as two reductions, which XLA takes together with the next ones and then in blocks.
+        rows = [inputs[:, row] for row in range(inputs.shape[1])]
+        means = functools.reduce(ops.add, rows) / len(rows)
+        maxima = functools.reduce(ops.maximum, rows)
         weights = 1.0
         for module in self.modules:
             own = module.weights_of(means, maxima)

@@ -1,7 +1,7 @@
 """The form of an embedder whose convolutions along pitch are computed in a transformed domain.
 
-Of many taps by `kinet.fourier`, of few by `kinet.winograd`; only a compiler that fuses their steps
-makes them fast.
+Of many taps by `kinet.fourier`, of few by `kinet.winograd`, of one input channel by
+`kinet.fourier_pitch`; only a compiler that fuses their steps makes them fast.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from keras import layers
 
 from kinet.folding import clone_layer, graph_of
 from kinet.fourier import FourierConvolution
+from kinet.fourier_pitch import PitchFourierConvolution
 from kinet.layers import CircularConvolution, PitchWrap
 from kinet.winograd import MOST_COLUMNS, WinogradConvolution
 
@@ -21,6 +22,9 @@ from kinet.winograd import MOST_COLUMNS, WinogradConvolution
 _LEAST_FOURIER_TAPS = 24
 _LEAST_WINOGRAD_COLUMNS = 4
 _LEAST_CHANNELS = 16
+_LEAST_ROWS = 6
+
+_Faster = type[FourierConvolution | PitchFourierConvolution | WinogradConvolution]
 
 
 def transformed_model(model: keras.Model) -> keras.Model:
@@ -86,7 +90,7 @@ def is_transformed(model: keras.Model) -> bool:
     return any(isinstance(layer, CircularConvolution) for layer in model.layers)
 
 
-def _faster(layer: Any, wrap: Any) -> type[FourierConvolution | WinogradConvolution] | None:
+def _faster(layer: Any, wrap: Any) -> _Faster | None:
     """The faster form of a convolution, below `wrap` if that is not None."""
     if (
         wrap is None
@@ -96,10 +100,11 @@ def _faster(layer: Any, wrap: Any) -> type[FourierConvolution | WinogradConvolut
         or (layer.padding, layer.groups, layer.use_bias) != ("valid", 1, True)
         or layer.activation is not keras.activations.linear
         or layer.compute_dtype != "float32"
-        or layer.kernel.shape[2] < _LEAST_CHANNELS
     ):
         return None
     rows, columns = layer.kernel_size
+    if layer.kernel.shape[2] < _LEAST_CHANNELS:
+        return PitchFourierConvolution if rows >= _LEAST_ROWS else None
     if rows * columns >= _LEAST_FOURIER_TAPS:
         return FourierConvolution
     if _LEAST_WINOGRAD_COLUMNS <= columns <= MOST_COLUMNS:

@@ -70,15 +70,15 @@ class WinogradConvolution(CircularConvolution):
         batch, rows, frames, channels = ops.shape(inputs)
         groups = pieces + -(-self.piece // OUTPUTS) - 1
         x = ops.pad(inputs, [(0, 0), (0, 0), (0, groups * OUTPUTS - frames), (0, 0)])
-        x = ops.reshape(x, (batch, rows, groups, OUTPUTS, channels))
-        places = [divmod(place, OUTPUTS) for place in range(self.piece)]
-        vectors = [x[:, :, group : group + pieces, within] for group, within in places]
-        x = ops.stack(_weighted_sums(_transforms(self.kernel_size[1])[2], vectors))
         # A row and those below it side by side: their products add up in one.
-        x = ops.concatenate(
-            [ops.roll(x, -row, axis=2) for row in range(self.kernel_size[0])], axis=-1
-        )
-        return ops.reshape(x, (self.piece, batch * rows * pieces, self.kernel_size[0] * channels))
+        below = self.kernel_size[0]
+        x = ops.concatenate([x, x[:, : below - 1]], axis=1)
+        x = ops.concatenate([x[:, row : row + rows] for row in range(below)], axis=-1)
+        x = ops.reshape(x, (batch * rows, groups, OUTPUTS, below * channels))
+        places = [divmod(place, OUTPUTS) for place in range(self.piece)]
+        vectors = [x[:, group : group + pieces, within] for group, within in places]
+        x = ops.stack(_weighted_sums(_transforms(self.kernel_size[1])[2], vectors))
+        return ops.reshape(x, (self.piece, batch * rows * pieces, below * channels))
 
 
 @functools.cache

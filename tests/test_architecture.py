@@ -28,7 +28,16 @@ LEVELS = [
     {"attention", "blocks", "losses"},
     {"model", "original"},
     {"checkpoint"},
-    {"conversion", "folding", "fourier", "winograd", "transformed", "embeddings", "index"},
+    {
+        "conversion",
+        "folding",
+        "fourier",
+        "fourier_pitch",
+        "winograd",
+        "transformed",
+        "embeddings",
+        "index",
+    },
     {"training", "export", "testing"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -10,6 +10,7 @@ from keras import layers, ops
 from kinet.config import ModelConfig
 from kinet.folding import attention_joined, inference_model
 from kinet.fourier import FourierConvolution
+from kinet.fourier_pitch import PitchFourierConvolution
 from kinet.layers import (
     AttendedActivation,
     AxisAttention,
@@ -254,6 +255,8 @@ def test_mixed_precision_stays_what_it_is():
         (FourierConvolution, (4, 13), 13),
         (FourierConvolution, (4, 13), 53),
         (FourierConvolution, (7, 5), 90),
+        (PitchFourierConvolution, (12, 7), 7),
+        (PitchFourierConvolution, (6, 5), 30),
         (WinogradConvolution, (2, 5), 5),
         (WinogradConvolution, (2, 5), 30),
         (WinogradConvolution, (3, 4), 23),
@@ -275,28 +278,37 @@ def test_a_transformed_convolution_is_the_circular_one(kind, kernel, frames):
     found = ops.convert_to_numpy(layer(x))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     assert layer.compute_output_shape(x.shape) == found.shape
-    assert kind.from_config(layer.get_config()).piece == layer.piece
+    again = kind.from_config(layer.get_config())
+    again.build(x.shape)
+    assert again.kernel.shape == layer.kernel.shape
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind", "replaced"),
+    ("settings", "replaced"),
     [
         # Stage 0 has one channel, the summary one row.
-        (ModelConfig("simple", 2, ("channel",), **SMALL), FourierConvolution, 1),
-        (ModelConfig("wider", 12, (), channels=64, frames=140), WinogradConvolution, 11),
+        (
+            ModelConfig("simple", 2, ("channel",), **SMALL),
+            {FourierConvolution: 1, PitchFourierConvolution: 1},
+        ),
+        (ModelConfig("simple", 1, (), **SMALL), {PitchFourierConvolution: 1}),
+        (ModelConfig("wider", 12, (), channels=64, frames=140), {WinogradConvolution: 11}),
+        # Too few rows in stage 0.
+        (ModelConfig("simple", 3, (), **SMALL), {FourierConvolution: 2}),
         # Too few columns, then too few channels.
-        (ModelConfig("simple", 12, (), **SMALL), WinogradConvolution, 0),
-        (ModelConfig("wider", 12, (), channels=32, frames=140), WinogradConvolution, 0),
+        (ModelConfig("simple", 12, (), **SMALL), {}),
+        (ModelConfig("wider", 12, (), channels=32, frames=140), {}),
     ],
 )
-def test_transformed_convolutions_are_taken_where_they_pay(settings, kind, replaced):
+def test_transformed_convolutions_are_taken_where_they_pay(settings, replaced):
     keras.utils.set_random_seed(1)
     model = settle(build_embedder(settings), settings.frames)
     folded = inference_model(model)
     fast = transformed_model(folded)
-    assert count(fast, kind) == replaced
-    assert count(fast, PitchWrap) == count(folded, PitchWrap) - replaced
-    assert is_transformed(fast) == (replaced > 0)
+    kinds = (FourierConvolution, PitchFourierConvolution, WinogradConvolution)
+    assert {kind: count(fast, kind) for kind in kinds if count(fast, kind)} == replaced
+    assert count(fast, PitchWrap) == count(folded, PitchWrap) - sum(replaced.values())
+    assert is_transformed(fast) == bool(replaced)
     for frames in (settings.frames, settings.frames - 3):
         batch = hpcp(4, frames)
         np.testing.assert_allclose(rows_of(fast, batch), rows_of(model, batch), atol=2e-5)
