@@ -26,6 +26,7 @@ WITHOUT_BACKEND = [
     "tests/test_chorales.py",
     "tests/test_collections.py",
     "tests/test_collections_da_tacos.py",
+    "tests/test_docs.py",
     "tests/test_evaluation.py",
     "tests/test_extraction.py",
     "tests/test_files.py",

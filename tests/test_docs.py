@@ -13,8 +13,6 @@ options must exist and have allowed values.
 from __future__ import annotations
 
 import doctest
-import importlib
-import pkgutil
 import re
 import shlex
 import shutil
@@ -256,16 +254,3 @@ def test_sessions_of_nox_are_those_that_contributing_names():
     source = (ROOT / "noxfile.py").read_text()
     there = re.findall(r"^@nox\.session\n(?:@.+\n)*def (\w+)", source, re.MULTILINE)
     assert named == there
-
-
-WITH_MUSIC21 = {"kinet.chorales", "kinet.scores"}
-MODULES = sorted(module.name for module in pkgutil.walk_packages(kinet.__path__, "kinet."))
-
-
-@pytest.mark.parametrize("name", ["kinet", *MODULES])
-def test_examples_in_docstrings_are_true(name, tmp_path, monkeypatch, capsys):
-    if name in WITH_MUSIC21:
-        pytest.importorskip("music21", exc_type=ImportError)
-    monkeypatch.chdir(tmp_path)
-    outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
-    assert outcome.failed == 0, capsys.readouterr().out

@@ -1,0 +1,23 @@
+"""The examples in docstrings are true under every backend."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import kinet
+
+WITH_MUSIC21 = {"kinet.chorales", "kinet.scores"}
+MODULES = sorted(module.name for module in pkgutil.walk_packages(kinet.__path__, "kinet."))
+
+
+@pytest.mark.parametrize("name", ["kinet", *MODULES])
+def test_examples_in_docstrings_are_true(name, tmp_path, monkeypatch, capsys):
+    if name in WITH_MUSIC21:
+        pytest.importorskip("music21", exc_type=ImportError)
+    monkeypatch.chdir(tmp_path)
+    outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert outcome.failed == 0, capsys.readouterr().out
