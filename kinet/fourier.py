@@ -24,14 +24,7 @@ from kinet.layers import CircularConvolution
 class FourierConvolution(CircularConvolution):
     """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
 
-    Its kernel takes 6 to 20 times the memory.
-
-    Parameters
-    ----------
-    filters : int
-        Output channels.
-    kernel_size : tuple of int
-        (rows, k), k the columns.
+    Its kernel takes 6 to 20 times the memory. Parameters are those of `CircularConvolution`.
     """
 
     def __init__(self, filters: int, kernel_size: tuple[int, int], **kwargs: Any) -> None:

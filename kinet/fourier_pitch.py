@@ -22,12 +22,7 @@ _PAIRS = PITCH_CLASSES // 2
 class PitchFourierConvolution(CircularConvolution):
     """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
 
-    Parameters
-    ----------
-    filters : int
-        Output channels.
-    kernel_size : tuple of int
-        (rows, k), k the columns.
+    Parameters are those of `CircularConvolution`.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -72,7 +67,7 @@ def _basis() -> np.ndarray:
 
 def _rotations() -> np.ndarray:
     """``(12, 6, 2, 2)``: what taking the row i further does to a pair, output before input."""
-    basis = _basis()
-    rotated = [basis @ np.roll(np.eye(PITCH_CLASSES), row, axis=1) @ basis.T for row in range(12)]
+    basis, rows = _basis(), range(PITCH_CLASSES)
+    rotated = [basis @ np.roll(np.eye(PITCH_CLASSES), row, axis=1) @ basis.T for row in rows]
     pairs = np.reshape(rotated, (PITCH_CLASSES, _PAIRS, 2, _PAIRS, 2))
     return np.stack([pairs[:, pair, :, pair] for pair in range(_PAIRS)], axis=1)
