@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 BACKENDS = ("tensorflow", "jax", "torch")
+# The first one and the two of the summary: with S = 1 nothing else is there (measured).
+_FEW_CONVOLUTIONS = 3
 
 
 def cores() -> int:
@@ -237,12 +239,20 @@ def can_fuse() -> bool:
     return keras.config.backend() in ("tensorflow", "jax")
 
 
-def tracks_at_once(fused: bool) -> int:
+def tracks_at_once(transformed: int) -> int:
     """Tracks in a batch that `compiled_for_inference` likes best on a CPU, as two cores showed.
 
-    Larger batches fall out of the caches.
+    Larger batches fall out of the caches. With few convolutions what every call costs counts more.
+
+    Parameters
+    ----------
+    transformed : int
+        Convolutions that are computed in a transformed domain, for which all is fused.
     """
-    return max(1, cores() // 2) if fused else 2 * cores()
+    if not transformed:
+        return 2 * cores()
+    tracks = max(1, cores() // 2)
+    return 2 * tracks if transformed <= _FEW_CONVOLUTIONS else tracks
 
 
 def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:

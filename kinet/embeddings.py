@@ -69,18 +69,18 @@ def fast_embedder(model: keras.Model) -> Embedder:
     >>> embed_arrays(embedder, [np.ones((300, 12)), np.ones((500, 12))], None, 2).shape
     (2, 16)
     """
-    from kinet.folding import attention_joined, inference_model
-    from kinet.transformed import is_transformed, transformed_model
+    from kinet.attended import attention_joined
+    from kinet.folding import inference_model
+    from kinet.transformed import transformed_convolutions, transformed_model
 
     fast = attention_joined(inference_model(model))
     if not on_cpu():
         return _of_network(model, compiled_for_inference(fast, fused=False))
     if can_fuse():  # elsewhere transforms do not pay
         fast = transformed_model(fast)
-    fused = is_transformed(fast)
-    return _of_network(
-        model, _in_pieces(compiled_for_inference(fast, fused), tracks_at_once(fused))
-    )
+    transformed = transformed_convolutions(fast)
+    compiled = compiled_for_inference(fast, fused=transformed > 0)
+    return _of_network(model, _in_pieces(compiled, tracks_at_once(transformed)))
 
 
 def _in_pieces(

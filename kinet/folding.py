@@ -12,7 +12,6 @@ A layer of a plug-in that is none of the kinds named here is kept as it is.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,13 +19,8 @@ import numpy as np
 from keras import layers
 
 from kinet.config import PITCH_CLASSES, UNROLLED_ROWS
-from kinet.layers import (
-    AttendedActivation,
-    AxisAttention,
-    LocalTimeAttention,
-    PitchRows,
-    PitchWrap,
-)
+from kinet.graph import Graph, GraphCall, graph_of
+from kinet.layers import AxisAttention, LocalTimeAttention, PitchRows, PitchWrap
 
 _TRAINING_ONLY = (
     layers.Dropout,
@@ -79,7 +73,7 @@ def inference_model(model: keras.Model) -> keras.Model:
     False
     """
     calls = graph_of(model)
-    folds = _folds(_Graph(calls, model))
+    folds = _folds(Graph(calls, model))
     normalised = set(folds.values())
     wrapped = _can_be_circular(calls)
 
@@ -112,144 +106,16 @@ def inference_model(model: keras.Model) -> keras.Model:
     return folded
 
 
-def attention_joined(model: keras.Model) -> keras.Model:
-    """The same embedder with attention modules and the activation behind them as one layer.
-
-    For the compilers of the backends; those of exported files like the modules better as they are.
-
-    Parameters
-    ----------
-    model : keras.Model
-        What `inference_model` returns; it is left as it is.
-
-    Returns
-    -------
-    keras.Model
-        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding. Only the
-        activation's name is left of a group.
-
-    Examples
-    --------
-    >>> from kinet.config import ModelConfig
-    >>> from kinet.model import build_embedder
-    >>> config = ModelConfig("simple", 1, attention=("channel",), channels=4)
-    >>> joined = attention_joined(inference_model(build_embedder(config)))
-    >>> type(joined.get_layer("stage0_kernel_act")).__name__
-    'AttendedActivation'
-    """
-    attended = _attended(_Graph(graph_of(model), model))
-    joined = {module.name for modules in attended.values() for module in modules}
-
-    @functools.cache
-    def clone(layer: Any) -> Any:
-        if layer.name not in attended:
-            return clone_layer(layer)
-        modules = [clone_layer(module) for module in attended[layer.name]]
-        return AttendedActivation(
-            modules, layer.negative_slope, name=layer.name, dtype=layer.dtype_policy
-        )
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if layer.name in joined else layer(*args, **kwargs)
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
-        sources = attended.get(layer.name, [layer])
-        weights = [model.get_layer(source.name).get_weights() for source in sources]
-        layer.set_weights([weight for own in weights for weight in own])
-    return copy
-
-
-@dataclass(frozen=True)
-class GraphCall:
-    """One call of a layer in the graph of a model."""
-
-    layer: Any
-    inputs: tuple[Any, ...]
-    output: Any
-
-    @property
-    def rows(self) -> int | None:
-        """Rows of pitch of its input; None where there are none any more."""
-        shapes = [tensor.shape for tensor in self.inputs]
-        rows = {shape[1] for shape in shapes if len(shape) == 4 and shape[1] != 1}
-        return rows.pop() if len(rows) == 1 else None
-
-
-def graph_of(model: keras.Model) -> list[GraphCall]:
-    """The graph of `model`, which Keras shows only while it is cloned."""
-    calls: list[GraphCall] = []
-
-    def record(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        output = layer(*args, **kwargs)
-        tensors = [t for t in keras.tree.flatten((args, kwargs)) if keras.utils.is_keras_tensor(t)]
-        calls.append(GraphCall(layer, tuple(tensors), output))
-        return output
-
-    clone = functools.cache(clone_layer)
-    keras.models.clone_model(model, clone_function=clone, call_function=record)
-    return calls
-
-
-def clone_layer(layer: Any) -> Any:
-    """A layer with the same settings and new weights."""
-    return type(layer).from_config(layer.get_config())
-
-
-class _Graph:
-    """Which call comes before which, and what nothing else sees."""
-
-    def __init__(self, calls: list[GraphCall], model: keras.Model) -> None:
-        self.calls = calls
-        self._made_by = {id(call.output): call for call in calls}
-        self._layers = [call.layer.name for call in calls]
-        self._taken = [id(tensor) for call in calls for tensor in call.inputs]
-        self._ends = set(model.output_names)
-
-    def before(self, call: GraphCall) -> GraphCall | None:
-        """What made the first input of `call`."""
-        return self._made_by.get(id(call.inputs[0])) if call.inputs else None
-
-    def is_only_call(self, call: GraphCall) -> bool:
-        """Whether the layer is called nowhere else."""
-        return self._layers.count(call.layer.name) == 1
-
-    def has_one_reader(self, call: GraphCall) -> bool:
-        """Whether the output goes into one call, and is none of the model."""
-        return self._taken.count(id(call.output)) == 1 and call.layer.name not in self._ends
-
-
-def _folds(graph: _Graph) -> dict[str, str]:
+def _folds(graph: Graph) -> dict[str, str]:
     """Layers with a kernel, each with the batch normalisation that alone takes its output."""
     folds = {}
     for call in graph.calls:
         before = graph.before(call)
         if before is None or not _is_normalisation(call, before):
             continue
-        if all(map(graph.is_only_call, (call, before))) and graph.has_one_reader(before):
+        if all(map(graph.is_only_call, (call, before))) and graph.only_reader(before):
             folds[before.layer.name] = call.layer.name
     return folds
-
-
-def _attended(graph: _Graph) -> dict[str, list[Any]]:
-    """Leaky ReLUs, each with the attention modules right before it that nothing else sees."""
-    found: dict[str, list[Any]] = {}
-    for call in graph.calls:
-        if type(call.layer) is not layers.LeakyReLU or not graph.is_only_call(call):
-            continue
-        chain: list[Any] = []
-        before = graph.before(call)
-        while (
-            before is not None
-            and type(before.layer) in _OVER_ALL_ROWS
-            and graph.is_only_call(before)
-            and graph.has_one_reader(before)
-        ):
-            chain.insert(0, before.layer)
-            before = graph.before(before)
-        if chain:
-            found[call.layer.name] = chain
-    return found
 
 
 def _is_normalisation(call: GraphCall, before: GraphCall) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -202,56 +200,6 @@ class LocalTimeAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"width": self.width, "hidden": self.hidden, "l2": self.l2}
         return {**super().get_config(), **own}
-
-
-@keras.saving.register_keras_serializable("kinet")
-class AttendedActivation(keras.layers.Layer):
-    """Attention modules one after the other, then leaky ReLU, in fewer passes over the input.
-
-    The weights of a module are above 0. So the maximum of what it weighed is the weighed maximum,
-    every next module can go on from mean and maximum over the rows, and all weights can wait until
-    after the activation. Input and output ``(B, R, T, C)``.
-
-    Parameters
-    ----------
-    modules : sequence of AxisAttention or LocalTimeAttention
-        In their order.
-    slope : float
-        Of the activation below 0.
-    """
-
-    def __init__(self, modules: Sequence[Any], slope: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.modules = list(modules)
-        self.slope = slope
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        for module in self.modules:
-            if not module.built:  # Keras builds what it reads from a file or a configuration
-                module.build(input_shape)
-
-    def call(self, inputs: Any) -> Any:
-        # Not as two reductions, which XLA takes together with the next ones and then in blocks.
-        rows = [inputs[:, row] for row in range(inputs.shape[1])]
-        means = functools.reduce(ops.add, rows) / len(rows)
-        maxima = functools.reduce(ops.maximum, rows)
-        weights = 1.0
-        for module in self.modules:
-            own = module.weights_of(means, maxima)
-            means, maxima, weights = means * own, maxima * own, weights * own
-        return ops.leaky_relu(inputs, self.slope) * ops.expand_dims(weights, 1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        modules = [keras.saving.serialize_keras_object(module) for module in self.modules]
-        return {**super().get_config(), "modules": modules, "slope": self.slope}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> AttendedActivation:
-        modules = [keras.saving.deserialize_keras_object(module) for module in config["modules"]]
-        return cls(**{**config, "modules": modules})
 
 
 class CircularConvolution(keras.layers.Layer):

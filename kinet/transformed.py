@@ -1,7 +1,7 @@
-"""The form of an embedder whose convolutions along pitch are computed in a transformed domain.
+"""The form of an embedder whose convolutions are computed in a transformed domain.
 
-Of many taps by `kinet.fourier`, of few by `kinet.winograd`, of one input channel by
-`kinet.fourier_pitch`; only a compiler that fuses their steps makes them fast.
+Of many taps by `kinet.fourier`, of few and along time alone by `kinet.winograd`, of one input
+channel by `kinet.fourier_pitch`; only a compiler that fuses their steps makes them fast.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from typing import Any
 import keras
 from keras import layers
 
-from kinet.folding import clone_layer, graph_of
 from kinet.fourier import FourierConvolution
 from kinet.fourier_pitch import PitchFourierConvolution
+from kinet.graph import clone_layer, graph_of
 from kinet.layers import CircularConvolution, PitchWrap
-from kinet.winograd import MOST_COLUMNS, WinogradConvolution
+from kinet.winograd import (
+    MOST_COLUMNS,
+    SHORT_COLUMNS,
+    DilatedWinogradConvolution,
+    WinogradConvolution,
+)
 
 # Below these the transforms cost more than they save (measured).
 _LEAST_FOURIER_TAPS = 24
@@ -24,7 +29,7 @@ _LEAST_WINOGRAD_COLUMNS = 4
 _LEAST_CHANNELS = 16
 _LEAST_ROWS = 6
 
-_Faster = type[FourierConvolution | PitchFourierConvolution | WinogradConvolution]
+_Circular = type[FourierConvolution | PitchFourierConvolution | WinogradConvolution]
 
 
 def transformed_model(model: keras.Model) -> keras.Model:
@@ -38,7 +43,8 @@ def transformed_model(model: keras.Model) -> keras.Model:
     Returns
     -------
     keras.Model
-        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding.
+        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding. `model`
+        itself where no circular convolution is replaced: the rest alone does not pay.
 
     Examples
     --------
@@ -53,19 +59,17 @@ def transformed_model(model: keras.Model) -> keras.Model:
     calls = graph_of(model)
     wraps = {id(call.output): call.layer for call in calls if isinstance(call.layer, PitchWrap)}
     chosen = {
-        call.layer.name: kind
+        call.layer.name: faster
         for call in calls
-        if call.inputs and (kind := _faster(call.layer, wraps.get(id(call.inputs[0]))))
+        if call.inputs and (faster := _faster(call.layer, wraps.get(id(call.inputs[0]))))
     }
+    if not any(isinstance(faster, CircularConvolution) for faster in chosen.values()):
+        return model
     before_wrap: dict[int, Any] = {}
 
     @functools.cache
     def clone(layer: Any) -> Any:
-        if layer.name not in chosen:
-            return clone_layer(layer)
-        return chosen[layer.name](
-            layer.filters, layer.kernel_size, name=layer.name, dtype=layer.dtype_policy
-        )
+        return chosen[layer.name] if layer.name in chosen else clone_layer(layer)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(layer, CircularConvolution):
@@ -85,24 +89,37 @@ def transformed_model(model: keras.Model) -> keras.Model:
     return copy
 
 
-def is_transformed(model: keras.Model) -> bool:
-    """Whether any convolution of `model` is a transformed one."""
-    return any(isinstance(layer, CircularConvolution) for layer in model.layers)
+def transformed_convolutions(model: keras.Model) -> int:
+    """How many convolutions of `model` are transformed ones."""
+    kinds = (CircularConvolution, DilatedWinogradConvolution)
+    return sum(isinstance(layer, kinds) for layer in model.layers)
 
 
-def _faster(layer: Any, wrap: Any) -> _Faster | None:
-    """The faster form of a convolution, below `wrap` if that is not None."""
+def _faster(layer: Any, wrap: Any) -> keras.layers.Layer | None:
+    """What takes the place of a convolution, below `wrap` if that is not None."""
     if (
-        wrap is None
-        or type(layer) is not layers.Conv2D
-        or wrap.rows != layer.kernel_size[0] - 1
-        or not tuple(layer.dilation_rate) == tuple(layer.strides) == (1, 1)
+        type(layer) is not layers.Conv2D
+        or tuple(layer.strides) != (1, 1)
         or (layer.padding, layer.groups, layer.use_bias) != ("valid", 1, True)
         or layer.activation is not keras.activations.linear
         or layer.compute_dtype != "float32"
     ):
         return None
+    named = {"name": layer.name, "dtype": layer.dtype_policy}
+    if wrap is None:
+        rows, columns = layer.kernel_size
+        if (rows, columns % SHORT_COLUMNS) != (1, 0) or layer.kernel.shape[2] < _LEAST_CHANNELS:
+            return None
+        return DilatedWinogradConvolution(layer.filters, columns, layer.dilation_rate[1], **named)
+    kind = _circular(layer, wrap)
+    return kind(layer.filters, layer.kernel_size, **named) if kind else None
+
+
+def _circular(layer: Any, wrap: Any) -> _Circular | None:
+    """The kind of circular convolution that is faster than `layer` below `wrap`."""
     rows, columns = layer.kernel_size
+    if wrap.rows != rows - 1 or tuple(layer.dilation_rate) != (1, 1):
+        return None
     if layer.kernel.shape[2] < _LEAST_CHANNELS:
         return PitchFourierConvolution if rows >= _LEAST_ROWS else None
     if rows * columns >= _LEAST_FOURIER_TAPS:

@@ -30,7 +30,9 @@ LEVELS = [
     {"checkpoint"},
     {
         "conversion",
+        "graph",
         "folding",
+        "attended",
         "fourier",
         "fourier_pitch",
         "winograd",

@@ -7,20 +7,15 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from kinet.attended import AttendedActivation, AttendedMaximum, attention_joined
 from kinet.config import ModelConfig
-from kinet.folding import attention_joined, inference_model
+from kinet.folding import inference_model
 from kinet.fourier import FourierConvolution
 from kinet.fourier_pitch import PitchFourierConvolution
-from kinet.layers import (
-    AttendedActivation,
-    AxisAttention,
-    LocalTimeAttention,
-    PitchRows,
-    PitchWrap,
-)
+from kinet.layers import AxisAttention, LocalTimeAttention, PitchRows, PitchWrap
 from kinet.model import build_classifier, build_embedder, embedder_of
-from kinet.transformed import is_transformed, transformed_model
-from kinet.winograd import WinogradConvolution
+from kinet.transformed import transformed_convolutions, transformed_model
+from kinet.winograd import DilatedWinogradConvolution, WinogradConvolution
 
 SMALL = {"channels": 16, "time_field": 12, "frames": 110, "embedding_size": 16}
 
@@ -74,6 +69,8 @@ def test_it_gives_the_embeddings_with_less_to_compute(block, stages, attention, 
     for fast in (folded, joined):
         np.testing.assert_allclose(rows_of(fast, batch), expected, atol=2e-5)
     assert count(joined, AxisAttention) == count(joined, LocalTimeAttention) == 0
+    # On 23 rows too the last stage leaves 12.
+    assert count(joined, AttendedMaximum) == 1
     assert count(folded, layers.BatchNormalization) == 0
     assert folded.get_layer("pitch_rows").rows == rows
     assert (count(folded, PitchWrap) > 0) == (rows == 12)
@@ -166,6 +163,14 @@ def attended(x):
     return layers.LeakyReLU(0.1)(LocalTimeAttention(width=3, hidden=2)(x))
 
 
+def attended_then_more(x):
+    return layers.Dense(4)(attended(x))
+
+
+def activated_only(x):
+    return layers.LeakyReLU(0.1)(layers.Conv2D(6, (12, 3))(x))
+
+
 def attended_and_read_elsewhere(x):
     x = AxisAttention(axis=3, ratio=2)(layers.Conv2D(6, (12, 3))(x))
     return layers.Add()([x, layers.LeakyReLU()(LocalTimeAttention(width=3, hidden=2)(x))])
@@ -181,25 +186,41 @@ def attended_without_an_activation(x):
 
 
 @pytest.mark.parametrize(
-    ("part", "joined", "left"),
+    ("part", "activations", "maxima", "left"),
     [
-        (attended, 1, 0),
-        (attended_and_read_elsewhere, 1, 1),
-        (activated_and_read_elsewhere, 0, 1),
-        (attended_without_an_activation, 0, 1),
+        (attended, 0, 1, 0),
+        (attended_then_more, 1, 0, 0),
+        (attended_and_read_elsewhere, 1, 0, 1),
+        (activated_only, 0, 1, 0),
+        (activated_and_read_elsewhere, 0, 0, 1),
+        (attended_without_an_activation, 0, 0, 1),
     ],
 )
-def test_attention_is_joined_with_the_activation_that_alone_follows_it(part, joined, left):
+def test_attention_is_joined_with_what_alone_follows_it(part, activations, maxima, left):
     keras.utils.set_random_seed(1)
     model, folded = network_of(part, lambda rng, shape: rng.normal(0, 0.7, shape))
     folded = attention_joined(folded)
-    assert count(folded, AttendedActivation) == joined
+    assert count(folded, AttendedActivation) == activations
+    assert count(folded, AttendedMaximum) == maxima
+    assert count(folded, layers.MaxPooling2D) == 1 - maxima
     assert count(folded, AxisAttention) == left
     assert count(folded, LocalTimeAttention) == 0
     batch = hpcp(3, 20)
     expected = rows_of(model, batch)
     assert np.ptp(expected, axis=0).min() > 0.01  # else agreement would mean nothing
     np.testing.assert_allclose(rows_of(folded, batch), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_joined_layer_gives_the_shape_it_names_and_is_read_back():
+    for kind, rows in ((AttendedActivation, 12), (AttendedMaximum, 1)):
+        layer = kind([LocalTimeAttention(width=3, hidden=2)], 0.1)
+        x = np.random.default_rng(0).standard_normal((2, 12, 7, 3)).astype("float32")
+        found = ops.convert_to_numpy(layer(x))
+        assert found.shape == layer.compute_output_shape(x.shape) == (2, rows, 7, 3)
+        again = kind.from_config(layer.get_config())
+        again.build(x.shape)
+        again.set_weights(layer.get_weights())
+        np.testing.assert_array_equal(ops.convert_to_numpy(again(x)), found)
 
 
 def network_of(part, draw):
@@ -245,7 +266,7 @@ def test_mixed_precision_stays_what_it_is():
     finally:
         keras.config.set_dtype_policy("float32")
     assert folded.get_layer("stage1_kernel_conv").compute_dtype == "bfloat16"
-    assert not is_transformed(folded)
+    assert transformed_convolutions(folded) == 0
 
 
 # Lengths that give one piece, several, and a last one that is all but empty.
@@ -284,9 +305,32 @@ def test_a_transformed_convolution_is_the_circular_one(kind, kernel, frames):
 
 
 @pytest.mark.parametrize(
+    ("columns", "dilation", "rows", "frames"),
+    [(10, 3, 1, 28), (10, 3, 1, 95), (10, 1, 2, 33), (5, 2, 1, 40), (15, 4, 3, 78)],
+)
+def test_a_dilated_convolution_is_the_direct_one(columns, dilation, rows, frames):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, rows, frames, 3)).astype("float32")
+    weights, bias = rng.standard_normal((1, columns, 3, 5)), rng.standard_normal(5)
+    left = frames - (columns - 1) * dilation
+    expected = np.zeros((2, rows, left, 5)) + bias
+    for j in range(columns):
+        expected += x[:, :, j * dilation : j * dilation + left] @ weights[0, j]
+    layer = DilatedWinogradConvolution(5, columns, dilation)
+    layer.build(x.shape)
+    layer.set_kernel(weights, bias)
+    found = ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    assert layer.compute_output_shape(x.shape) == found.shape
+    again = DilatedWinogradConvolution.from_config(layer.get_config())
+    again.build(x.shape)
+    assert again.kernel.shape == layer.kernel.shape
+
+
+@pytest.mark.parametrize(
     ("settings", "replaced"),
     [
-        # Stage 0 has one channel, the summary one row.
+        # Stage 0 has one channel.
         (
             ModelConfig("simple", 2, ("channel",), **SMALL),
             {FourierConvolution: 1, PitchFourierConvolution: 1},
@@ -308,7 +352,10 @@ def test_transformed_convolutions_are_taken_where_they_pay(settings, replaced):
     kinds = (FourierConvolution, PitchFourierConvolution, WinogradConvolution)
     assert {kind: count(fast, kind) for kind in kinds if count(fast, kind)} == replaced
     assert count(fast, PitchWrap) == count(folded, PitchWrap) - sum(replaced.values())
-    assert is_transformed(fast) == bool(replaced)
+    # Wherever anything is transformed, the summary's two are.
+    summary = 2 if replaced else 0
+    assert count(fast, DilatedWinogradConvolution) == summary
+    assert transformed_convolutions(fast) == sum(replaced.values()) + summary
     for frames in (settings.frames, settings.frames - 3):
         batch = hpcp(4, frames)
         np.testing.assert_allclose(rows_of(fast, batch), rows_of(model, batch), atol=2e-5)
