@@ -22,6 +22,7 @@ from document_models import (
     points,
     throughput_section,
 )
+from document_steps import steps_section
 from tables import machine_line, number, percent, table, times
 
 from kinet.files import write_atomically, write_text_atomically
@@ -54,7 +55,7 @@ def page(reports: Reports) -> str:
         parts.append(choice_section(_cells(models), _cells(trained), PICTURE))
     for report in models.values():
         cells = report["cells"]
-        for section in (throughput_section, exported_section, loader_section):
+        for section in (throughput_section, steps_section, exported_section, loader_section):
             text = section(cells)
             if text:
                 parts.append(_under(text, report))

@@ -22,19 +22,22 @@ from exported_forms import Lists, exported
 from loader import loader
 from machine import in_a_process
 from measuring import Form
+from steps import steps
 
 from kinet.backend import BACKENDS, installed
 from kinet.config import PITCH_AXES, PRECISIONS, STAGE_COUNTS, ModelConfig, TrainConfig
 
 BLOCKS = ("simple", "bottleneck", "wider")
-PARTS = ("inference", "training", "exported", "loader")
+PARTS = ("inference", "training", "steps", "exported", "loader")
+FUNCTIONS = {"inference": measuring.inference, "training": measuring.training, "steps": steps}
 DISTRIBUTIONS = (
     *("keras", "numpy", "tensorflow-cpu", "tensorflow", "jax", "torch"),
     *("openvino", "nncf", "onnx", "onnxruntime"),
 )
 WHAT = "speed of every block and S beside the reference's structure and the machine's limit"
-# A file is exported from one model, whichever way its pitch axis was laid out.
-_EXPORTED_AXIS = "circular"
+# Of one model for both ways to lay out the pitch axis: the one that goes into a file, or through
+# XLA.
+_OF_ONE_MODEL = ("exported", "steps")
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,7 @@ def run_cells(cells: Cells, choice: Choice, lists: Lists) -> None:
             if part == "exported":
                 cells.measure(_key(part, form), in_a_process, exported, form, lists)
             else:
-                function = getattr(measuring, part)
-                cells.measure(_key(part, form), in_a_process, function, form)
+                cells.measure(_key(part, form), in_a_process, FUNCTIONS[part], form)
 
 
 def _loader_model(choice: Choice) -> ModelConfig:
@@ -73,8 +75,8 @@ def _loader_model(choice: Choice) -> ModelConfig:
 
 def _forms(choice: Choice, part: str) -> Iterator[Form]:
     axes, precisions = choice.pitch_axes, choice.precisions
-    if part == "exported":
-        axes, precisions = (_EXPORTED_AXIS,), ("float32",)
+    if part in _OF_ONE_MODEL:
+        axes, precisions = ("circular",), ("float32",)
     for backend, precision, block, stages, axis in itertools.product(
         choice.backends, precisions, choice.blocks, choice.stages, axes
     ):

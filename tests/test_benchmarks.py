@@ -31,6 +31,7 @@ import evaluation  # noqa: E402
 import exported_forms  # noqa: E402
 import loader  # noqa: E402
 import reference  # noqa: E402
+import steps  # noqa: E402
 import tables  # noqa: E402
 import throughput  # noqa: E402
 import timing  # noqa: E402
@@ -149,6 +150,41 @@ def test_throughput_measures_every_part_and_goes_on_where_it_stopped(here, tmp_p
     page = document.page({"throughput": report})
     assert "wider 1 circular" in page
     assert "## The loader alone" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("MatMul_1.258", "products_transformed"),
+        ("dot.4", "products_1x1"),
+        ("convolution.23", "direct_convolutions"),
+        ("concatenate_bitcast_fusion.38", "passes_over_memory"),
+        ("wrapped_reduce-window.9", "passes_over_memory"),
+        ("convert_fusion", "passes_over_memory"),
+    ],
+)
+def test_steps_are_told_apart_by_their_names(name, kind):
+    assert steps.kind_of(name) == kind
+
+
+def test_where_the_time_goes(tmp_path):
+    # In a process of its own: a profiler listens to all of it.
+    out = tmp_path / "throughput.json"
+    small = ["--block", "wider", "--stages", "1", "--stages", "2", "--channels", "16"]
+    program = [sys.executable, str(BENCHMARKS / "throughput.py"), *small, "--frames", "135"]
+    program += ["--backend", BACKEND, "--part", "steps", "--attention", "none", "--out", str(out)]
+    subprocess.run(program, capture_output=True, text=True, check=True)
+    report = json.loads(out.read_text())
+    if BACKEND != "tensorflow":
+        assert all("steps are traced under tensorflow" in c["failed"] for c in report["cells"])
+        assert "## Where the time goes" not in document.page({"throughput": report})
+        return
+    one, two = report["cells"]
+    assert one["multiply_adds_1x1"] == 0 < two["multiply_adds_1x1"]
+    for cell in (one, two):
+        spent = cell["milliseconds_of"]
+        assert min(spent["products_transformed"], spent["passes_over_memory"]) > 0
+    assert "| wider 2 circular |" in document.page({"throughput": report})
 
 
 def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch, rng):
