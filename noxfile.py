@@ -85,7 +85,7 @@ def tests(session: nox.Session, backend: str) -> None:
     session.run(
         "pytest",
         "-q",
-        *("-n", "2", "--dist", "loadscope"),
+        *("-n", "2", "--dist", "loadscope", "--durations", "12"),
         *ignored,
         *session.posargs,
         env=environment,
