@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tables import (
     NOT_MEASURED,
     Cell,
+    by_settings,
     distinct,
     first,
     mean_of,
@@ -21,7 +22,6 @@ from tables import (
 from kinet.config import PITCH_AXES, STAGE_COUNTS
 
 BLOCKS = ("simple", "bottleneck", "wider")
-SETTINGS = ("backend", "precision", "attention", "channels", "frames")
 TRAINED = ("data", "loss", "channels", "frames", "attention", "epochs", "batch")
 GPU_PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -104,12 +104,7 @@ def throughput_section(cells: Sequence[Cell]) -> str:
     """Inference and training on the CPU: a table for each backend and precision."""
     found = [c for c in cells if c.get("device", "cpu") == "cpu"]
     found = [c for c in found if c["part"] in ("inference", "training")]
-    parts = []
-    for settings in distinct(found, *SETTINGS):
-        own = [c for c in found if tuple(c[name] for name in SETTINGS) == settings]
-        backend, precision, attention, channels, frames = settings
-        title = f"### {backend}, {precision}: {channels} channels, T = {frames}"
-        parts.append(f"{title}, attention {attention}\n\n" + _speed_table(own))
+    parts = [title + _speed_table(own) for title, own in by_settings(found)]
     return "## Models\n\n" + _explanation() + "\n" + "\n".join(parts) if parts else ""
 
 

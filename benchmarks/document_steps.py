@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from document_models import SETTINGS
-from tables import Cell, distinct, number, table
+from tables import Cell, by_settings, number, table
 
 HEADINGS = {
-    "products_transformed": "products of transformed convolutions",
+    "products_transformed": "products of transformed convolutions and attention",
     "products_1x1": "products of 1x1 convolutions and head",
     "direct_convolutions": "direct convolutions",
     "passes_over_memory": "passes over memory",
@@ -18,21 +17,15 @@ HEADINGS = {
 def steps_section(cells: Sequence[Cell]) -> str:
     """Milliseconds per track by kind of step, and how fast the 1x1 convolutions are."""
     found = [c for c in cells if c["part"] == "steps" and "failed" not in c]
-    parts = []
-    for settings in distinct(found, *SETTINGS):
-        own = [c for c in found if tuple(c[name] for name in SETTINGS) == settings]
-        backend, precision, attention, channels, frames = settings
-        title = f"### {backend}, {precision}: {channels} channels, T = {frames}"
-        rows = [_row(cell) for cell in own]
-        headings = ["model", "ms per track", *HEADINGS.values(), "between", "1x1, 1e9 /s"]
-        parts.append(f"{title}, attention {attention}\n\n" + table(headings, rows))
+    headings = ["model", "ms per track", *HEADINGS.values(), "rest", "1x1, 1e9 /s"]
+    parts = [title + table(headings, map(_row, own)) for title, own in by_settings(found)]
     if not parts:
         return ""
     about = (
-        "Milliseconds per track, one at a time, of the steps of the compiled network, from the "
-        "profiler. Passes over memory are attention, activations, pooling and the sums that "
-        "transform a convolution; between the steps the cores wait or call. Beside them the "
-        "multiply-adds per second of the 1x1 convolutions.\n\n"
+        "Milliseconds per track, one at a time and under the profiler, which slows it, of the "
+        "steps of the compiled network. Passes over memory are attention, activations, pooling "
+        "and the sums that transform a convolution; the rest is what no step accounts for: calls "
+        "and waiting. The last column has the multiply-adds per second of the 1x1 convolutions.\n\n"
     )
     return "## Where the time goes\n\n" + about + "\n".join(parts)
 
@@ -45,6 +38,6 @@ def _row(cell: Cell) -> list[str | None]:
         f"{cell['block']} {cell['stages']} {cell['pitch_axis']}",
         number(cell["milliseconds"]),
         *(number(spent[kind]) for kind in HEADINGS),
-        number(max(0.0, cell["milliseconds"] - sum(spent.values()))),
-        number(done / (products / 1000) / 1e9) if done else "",
+        number(cell["milliseconds"] - sum(spent.values())),
+        number(done / (products / 1000) / 1e9) if done and products else "",
     ]

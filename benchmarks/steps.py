@@ -20,7 +20,7 @@ TRACKS = 16
 # convolution itself, and of the head; those of transformed convolutions come as products.
 KINDS = {
     "products_1x1": ("dot",),
-    "products_transformed": ("MatMul", "BatchMatMul"),
+    "products_transformed": ("MatMul", "BatchMatMul"),  # and attention's small ones
     "direct_convolutions": ("convolution", "Conv2D"),
 }
 OTHER = "passes_over_memory"
@@ -38,8 +38,7 @@ def steps(form: Form) -> dict[str, Any]:
     track = list(made_up_tracks(1, form.model.frames))
     embed = partial(embed_arrays, embedder, track, None, 1)
     embed()
-    wall, _ = seconds_of(partial(_repeated, embed))
-    milliseconds = _traced(embed)
+    wall, milliseconds = _traced(embed)
     if not milliseconds:
         raise BackendError("the profiler names no steps: nothing of this network goes through XLA")
     return {
@@ -59,18 +58,22 @@ def _repeated(embed: Callable[[], object]) -> None:
         embed()
 
 
-def _traced(embed: Callable[[], object]) -> Counter[str]:
-    """Milliseconds of all tracks by kind of step; empty where XLA compiled nothing."""
+def _traced(embed: Callable[[], object]) -> tuple[float, Counter[str]]:
+    """Seconds of all tracks, and milliseconds by kind of step; none if XLA compiled nothing."""
     import tensorflow as tf
-    from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
+
+    try:  # no part of TensorFlow's public interface
+        from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
+    except ImportError as error:
+        raise BackendError(f"this TensorFlow brings no reader of its profiles: {error}") from error
 
     profile = XSpace()
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
-        _repeated(embed)
+        wall, _ = seconds_of(partial(_repeated, embed))
         tf.profiler.experimental.stop()
-        (path,) = Path(folder).rglob("*.xplane.pb")
-        profile.ParseFromString(path.read_bytes())
+        for path in Path(folder).rglob("*.xplane.pb"):
+            profile.MergeFromString(path.read_bytes())
     total: Counter[str] = Counter()
     for plane in profile.planes:
         for event in (event for line in plane.lines for event in line.events):
@@ -78,7 +81,7 @@ def _traced(embed: Callable[[], object]) -> Counter[str]:
             if any(plane.stat_metadata[stat.metadata_id].name == "hlo_op" for stat in event.stats):
                 name = plane.event_metadata[event.metadata_id].name
                 total[kind_of(name)] += event.duration_ps / 1e9
-    return total
+    return wall, total
 
 
 def kind_of(name: str) -> str:

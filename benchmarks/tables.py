@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 NOT_MEASURED = "not measured"
@@ -50,6 +50,18 @@ def first(cells: Iterable[Cell], **wanted: object) -> Cell:
 def distinct(cells: Iterable[Cell], *names: str) -> list[tuple[Any, ...]]:
     """The combinations of values that occur, in the order of their first occurrence."""
     return list(dict.fromkeys(tuple(cell.get(name) for name in names) for cell in cells))
+
+
+SETTINGS = ("backend", "precision", "attention", "channels", "frames")
+
+
+def by_settings(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """The cells of each backend, precision and size of the network, under a heading."""
+    for settings in distinct(cells, *SETTINGS):
+        own = [c for c in cells if tuple(c.get(name) for name in SETTINGS) == settings]
+        backend, precision, attention, channels, frames = settings
+        title = f"### {backend}, {precision}: {channels} channels, T = {frames}"
+        yield f"{title}, attention {attention}\n\n", own
 
 
 def mean_of(cells: Sequence[Cell], name: str) -> float | None:

@@ -1,6 +1,6 @@
 """Attention modules and the activation behind them as one layer, in fewer passes over the input.
 
-For the compilers of the backends; those of exported files like the modules better as they are.
+For the backends; the compilers of exported files like the modules better as they are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from keras import layers, ops
 
 from kinet.config import PITCH_CLASSES
 from kinet.graph import Graph, GraphCall, clone_layer, graph_of
-from kinet.layers import AxisAttention, LocalTimeAttention
-
-# Of exactly these types: who knows what a subclass does.
-_MODULES = (AxisAttention, LocalTimeAttention)
+from kinet.layers import ATTENTION
 
 
 @keras.saving.register_keras_serializable("kinet")
@@ -48,12 +45,14 @@ class AttendedActivation(keras.layers.Layer):
                 module.build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        weights = self._weights(*_over_rows(inputs))
+        rows = _rows_of(inputs)
+        weights = self._weights(rows, functools.reduce(ops.maximum, rows))
         return ops.leaky_relu(inputs, self.slope) * ops.expand_dims(weights, 1)
 
-    def _weights(self, means: Any, maxima: Any) -> Any:
-        """The product of all modules' weights, from mean and maximum over the rows."""
-        weights = ops.ones((1, 1, 1), self.compute_dtype)
+    def _weights(self, rows: list[Any], maxima: Any) -> Any:
+        """The product of all modules' weights, from the rows and their maximum."""
+        weights = 1.0
+        means = functools.reduce(ops.add, rows) / len(rows) if self.modules else None
         for module in self.modules:
             own = module.weights_of(means, maxima)
             means, maxima, weights = means * own, maxima * own, weights * own
@@ -81,19 +80,21 @@ class AttendedMaximum(AttendedActivation):
     """
 
     def call(self, inputs: Any) -> Any:
-        means, maxima = _over_rows(inputs)
-        weighed = ops.leaky_relu(maxima, self.slope) * self._weights(means, maxima)
+        rows = _rows_of(inputs)
+        maxima = functools.reduce(ops.maximum, rows)
+        weighed = ops.leaky_relu(maxima, self.slope) * self._weights(rows, maxima)
         return ops.expand_dims(weighed, 1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape[0], 1, *input_shape[2:]
 
 
-def _over_rows(inputs: Any) -> tuple[Any, Any]:
-    """Mean and maximum over the rows, ``(B, T, C)``."""
-    # Not as two reductions, which XLA takes together with the next ones and then in blocks.
-    rows = [inputs[:, row] for row in range(inputs.shape[1])]
-    return functools.reduce(ops.add, rows) / len(rows), functools.reduce(ops.maximum, rows)
+def _rows_of(inputs: Any) -> list[Any]:
+    """Each row ``(B, T, C)``, for sums and maxima step by step.
+
+    Reductions XLA would take together with the next ones, and then in blocks.
+    """
+    return [inputs[:, row] for row in range(inputs.shape[1])]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def attention_joined(model: keras.Model) -> keras.Model:
     >>> [type(joined.get_layer(f"stage{stage}_kernel_act")).__name__ for stage in (0, 1)]
     ['AttendedActivation', 'AttendedMaximum']
     """
-    groups = _groups(Graph(graph_of(model), model))
+    groups = _groups(graph_of(model))
     joined = {module.name for group in groups.values() for module in group.modules}
     joined |= {group.pool.name for group in groups.values() if group.pool}
 
@@ -145,7 +146,7 @@ def attention_joined(model: keras.Model) -> keras.Model:
         return args[0] if layer.name in joined else layer(*args, **kwargs)
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
+    for layer in [layer for layer in copy.layers if layer.weights]:
         sources = groups[layer.name].modules if layer.name in groups else [layer]
         weights = [model.get_layer(source.name).get_weights() for source in sources]
         layer.set_weights([weight for own in weights for weight in own])
@@ -169,7 +170,7 @@ def _modules_before(graph: Graph, call: GraphCall) -> list[Any]:
     before = graph.before(call)
     while (
         before is not None
-        and type(before.layer) in _MODULES
+        and type(before.layer) in ATTENTION
         and graph.is_only_call(before)
         and graph.only_reader(before)
     ):

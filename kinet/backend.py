@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# The first one and the two of the summary: with S = 1 nothing else is there (measured).
-_FEW_CONVOLUTIONS = 3
 
 
 def cores() -> int:
@@ -239,20 +237,12 @@ def can_fuse() -> bool:
     return keras.config.backend() in ("tensorflow", "jax")
 
 
-def tracks_at_once(transformed: int) -> int:
+def tracks_at_once(fused: bool) -> int:
     """Tracks in a batch that `compiled_for_inference` likes best on a CPU, as two cores showed.
 
-    Larger batches fall out of the caches. With few convolutions what every call costs counts more.
-
-    Parameters
-    ----------
-    transformed : int
-        Convolutions that are computed in a transformed domain, for which all is fused.
+    Larger batches fall out of the caches.
     """
-    if not transformed:
-        return 2 * cores()
-    tracks = max(1, cores() // 2)
-    return 2 * tracks if transformed <= _FEW_CONVOLUTIONS else tracks
+    return max(1, cores() // 2) if fused else 2 * cores()
 
 
 def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # While one piece waits for the small steps between convolutions, another keeps the cores busy.
 _STREAMS = 2
+# A network with at most these, as all of the family with S = 1, is so short that what every call
+# costs counts more than the caches (measured).
+_FEW_CONVOLUTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ def fast_embedder(model: keras.Model) -> Embedder:
     if can_fuse():  # elsewhere transforms do not pay
         fast = transformed_model(fast)
     transformed = transformed_convolutions(fast)
-    compiled = compiled_for_inference(fast, fused=transformed > 0)
-    return _of_network(model, _in_pieces(compiled, tracks_at_once(transformed)))
+    fused = transformed > 0
+    size = tracks_at_once(fused) * (2 if 0 < transformed <= _FEW_CONVOLUTIONS else 1)
+    return _of_network(model, _in_pieces(compiled_for_inference(fast, fused), size))
 
 
 def _in_pieces(

@@ -20,7 +20,7 @@ from keras import layers
 
 from kinet.config import PITCH_CLASSES, UNROLLED_ROWS
 from kinet.graph import Graph, GraphCall, graph_of
-from kinet.layers import AxisAttention, LocalTimeAttention, PitchRows, PitchWrap
+from kinet.layers import ATTENTION, PitchRows, PitchWrap
 
 _TRAINING_ONLY = (
     layers.Dropout,
@@ -42,7 +42,6 @@ _ROW_BY_ROW = (
     layers.Maximum,
     *_TRAINING_ONLY,
 )
-_OVER_ALL_ROWS = (AxisAttention, LocalTimeAttention)
 
 
 def inference_model(model: keras.Model) -> keras.Model:
@@ -72,10 +71,11 @@ def inference_model(model: keras.Model) -> keras.Model:
     >>> any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
     False
     """
-    calls = graph_of(model)
-    folds = _folds(Graph(calls, model))
+    graph = graph_of(model)
+    folds = _folds(graph)
     normalised = set(folds.values())
-    wrapped = _can_be_circular(calls)
+    wrapped = _can_be_circular(graph.calls)
+    wrap_before = functools.cache(_wrap_before)
 
     @functools.cache  # a layer that is called twice is still one layer
     def clone(layer: Any) -> Any:
@@ -89,10 +89,8 @@ def inference_model(model: keras.Model) -> keras.Model:
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if layer.name in normalised or isinstance(layer, _TRAINING_ONLY):
             return args[0]
-        overlap = _overlap(layer) if wrapped else 0
-        if overlap:
-            wrap = PitchWrap(overlap, name=f"{layer.name}_wrap", dtype=layer.dtype_policy)
-            args = (wrap(args[0]), *args[1:])
+        if wrapped and _overlap(layer):
+            args = (wrap_before(layer)(args[0]), *args[1:])
         return layer(*args, **kwargs)
 
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
@@ -156,11 +154,16 @@ def _treats_rows_alike(layer: Any, rows: int) -> bool:
         )
     if isinstance(layer, layers.MaxPooling2D):
         return rows == PITCH_CLASSES == layer.pool_size[0] and layer.padding == "valid"
-    if type(layer) in _OVER_ALL_ROWS:
+    if type(layer) in ATTENTION:
         return rows == PITCH_CLASSES  # beyond that, some rows would count twice
     if type(layer) in (layers.BatchNormalization, layers.Concatenate):
         return layer.axis in (-1, 3)
     return type(layer) in _ROW_BY_ROW
+
+
+def _wrap_before(layer: Any) -> PitchWrap:
+    """The rows below the last that `layer` takes when the pitch axis is circular."""
+    return PitchWrap(_overlap(layer), name=f"{layer.name}_wrap", dtype=layer.dtype_policy)
 
 
 def _overlap(layer: Any) -> int:

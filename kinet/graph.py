@@ -25,7 +25,7 @@ class GraphCall:
         return rows.pop() if len(rows) == 1 else None
 
 
-def graph_of(model: keras.Model) -> list[GraphCall]:
+def graph_of(model: keras.Model) -> Graph:
     """The calls of the layers of `model`, in their order."""
     calls: list[GraphCall] = []
 
@@ -37,7 +37,7 @@ def graph_of(model: keras.Model) -> list[GraphCall]:
 
     clone = functools.cache(clone_layer)
     keras.models.clone_model(model, clone_function=clone, call_function=record)
-    return calls
+    return Graph(calls)
 
 
 def clone_layer(layer: Any) -> Any:
@@ -46,9 +46,9 @@ def clone_layer(layer: Any) -> Any:
 
 
 class Graph:
-    """Which call comes before which, and what nothing else sees."""
+    """Calls in their order, which comes before which, and what nothing else sees."""
 
-    def __init__(self, calls: list[GraphCall], model: keras.Model) -> None:
+    def __init__(self, calls: list[GraphCall]) -> None:
         self.calls = calls
         self._made_by = {id(call.output): call for call in calls}
         self._layers = [call.layer.name for call in calls]
@@ -56,7 +56,6 @@ class Graph:
         for call in calls:
             for tensor in call.inputs:
                 self._readers.setdefault(id(tensor), []).append(call)
-        self._ends = set(model.output_names)
 
     def before(self, call: GraphCall) -> GraphCall | None:
         """What made the first input of `call`."""
@@ -67,6 +66,6 @@ class Graph:
         return self._layers.count(call.layer.name) == 1
 
     def only_reader(self, call: GraphCall) -> GraphCall | None:
-        """The call that alone takes the output; None if there are others, or it is the model's."""
+        """The call that alone takes the output; None if there are others, or none."""
         readers = self._readers.get(id(call.output), [])
-        return readers[0] if len(readers) == 1 and call.layer.name not in self._ends else None
+        return readers[0] if len(readers) == 1 else None

@@ -202,6 +202,10 @@ class LocalTimeAttention(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+# Of exactly these types: who knows what a subclass does.
+ATTENTION = (AxisAttention, LocalTimeAttention)
+
+
 class CircularConvolution(keras.layers.Layer):
     """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
 

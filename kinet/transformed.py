@@ -12,9 +12,10 @@ from typing import Any
 import keras
 from keras import layers
 
+from kinet.config import PITCH_CLASSES
 from kinet.fourier import FourierConvolution
 from kinet.fourier_pitch import PitchFourierConvolution
-from kinet.graph import clone_layer, graph_of
+from kinet.graph import GraphCall, clone_layer, graph_of
 from kinet.layers import CircularConvolution, PitchWrap
 from kinet.winograd import (
     MOST_COLUMNS,
@@ -38,7 +39,8 @@ def transformed_model(model: keras.Model) -> keras.Model:
     Parameters
     ----------
     model : keras.Model
-        What `kinet.folding.inference_model` returns; it is left as it is.
+        What `kinet.folding.inference_model` returns, or `kinet.attended.attention_joined`; it is
+        left as it is.
 
     Returns
     -------
@@ -56,12 +58,11 @@ def transformed_model(model: keras.Model) -> keras.Model:
     >>> [layer.name for layer in model.layers if isinstance(layer, FourierConvolution)]
     ['stage1_kernel_conv']
     """
-    calls = graph_of(model)
-    wraps = {id(call.output): call.layer for call in calls if isinstance(call.layer, PitchWrap)}
+    graph = graph_of(model)
     chosen = {
         call.layer.name: faster
-        for call in calls
-        if call.inputs and (faster := _faster(call.layer, wraps.get(id(call.inputs[0]))))
+        for call in graph.calls
+        if graph.is_only_call(call) and (faster := _faster(call, graph.before(call)))
     }
     if not any(isinstance(faster, CircularConvolution) for faster in chosen.values()):
         return model
@@ -80,11 +81,11 @@ def transformed_model(model: keras.Model) -> keras.Model:
         return output
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
+    for layer in [layer for layer in copy.layers if layer.weights]:
         weights = model.get_layer(layer.name).get_weights()
         if layer.name in chosen:
             layer.set_kernel(*weights)
-        elif weights:
+        else:
             layer.set_weights(weights)
     return copy
 
@@ -95,30 +96,41 @@ def transformed_convolutions(model: keras.Model) -> int:
     return sum(isinstance(layer, kinds) for layer in model.layers)
 
 
-def _faster(layer: Any, wrap: Any) -> keras.layers.Layer | None:
-    """What takes the place of a convolution, below `wrap` if that is not None."""
-    if (
-        type(layer) is not layers.Conv2D
-        or tuple(layer.strides) != (1, 1)
-        or (layer.padding, layer.groups, layer.use_bias) != ("valid", 1, True)
-        or layer.activation is not keras.activations.linear
-        or layer.compute_dtype != "float32"
-    ):
+def _faster(call: GraphCall, before: GraphCall | None) -> keras.layers.Layer | None:
+    """What takes the place of the layer of `call`, and of a wrap before it."""
+    layer = call.layer
+    if not _can_be_replaced(layer):
         return None
     named = {"name": layer.name, "dtype": layer.dtype_policy}
-    if wrap is None:
-        rows, columns = layer.kernel_size
-        if (rows, columns % SHORT_COLUMNS) != (1, 0) or layer.kernel.shape[2] < _LEAST_CHANNELS:
-            return None
-        return DilatedWinogradConvolution(layer.filters, columns, layer.dilation_rate[1], **named)
-    kind = _circular(layer, wrap)
-    return kind(layer.filters, layer.kernel_size, **named) if kind else None
+    if before is not None and isinstance(before.layer, PitchWrap):
+        kind = _circular(layer, before)
+        return kind(layer.filters, layer.kernel_size, **named) if kind else None
+    columns = layer.kernel_size[1]
+    if call.rows is not None or columns % SHORT_COLUMNS or layer.kernel.shape[2] < _LEAST_CHANNELS:
+        return None
+    return DilatedWinogradConvolution(layer.filters, columns, layer.dilation_rate[1], **named)
 
 
-def _circular(layer: Any, wrap: Any) -> _Circular | None:
-    """The kind of circular convolution that is faster than `layer` below `wrap`."""
+def _can_be_replaced(layer: Any) -> bool:
+    """Whether `layer` is a convolution of the form that all of ours compute."""
+    return (
+        type(layer) is layers.Conv2D
+        and tuple(layer.strides) == (1, 1)
+        and (layer.padding, layer.groups, layer.use_bias) == ("valid", 1, True)
+        and layer.data_format == "channels_last"
+        and layer.activation is keras.activations.linear
+        and layer.compute_dtype == "float32"
+    )
+
+
+def _circular(layer: Any, wrap: GraphCall) -> _Circular | None:
+    """The kind of circular convolution that is faster than `layer` behind `wrap`."""
     rows, columns = layer.kernel_size
-    if wrap.rows != rows - 1 or tuple(layer.dilation_rate) != (1, 1):
+    if (
+        wrap.rows != PITCH_CLASSES
+        or wrap.layer.rows != rows - 1
+        or tuple(layer.dilation_rate) != (1, 1)
+    ):
         return None
     if layer.kernel.shape[2] < _LEAST_CHANNELS:
         return PitchFourierConvolution if rows >= _LEAST_ROWS else None

@@ -1,4 +1,4 @@
-"""Circular convolutions with few taps by minimal filtering along time.
+"""Convolutions with few taps, or few at a time, by minimal filtering along time.
 
 Four outputs of five taps take 20 multiplications, but the product of a polynomial with four
 coefficients and one with five is known from its values at eight points, infinity among them: 8
@@ -24,7 +24,7 @@ from kinet.layers import CircularConvolution
 OUTPUTS = 4
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 MOST_COLUMNS = len(_POINTS) + 2 - OUTPUTS
-# A long kernel is cut into kernels of this many taps.
+# A long kernel is cut into kernels of this many taps; those of the summary have ten.
 SHORT_COLUMNS = 5
 
 
@@ -60,7 +60,7 @@ class WinogradConvolution(CircularConvolution):
         x = ops.concatenate([inputs, inputs[:, : below - 1]], axis=1)
         x = ops.concatenate([x[:, row : row + rows] for row in range(below)], axis=-1)
         x = ops.reshape(x, (batch * rows, frames, below * channels))
-        x = filtered(x, self.kernel, self.bias, columns)
+        x = _filtered(x, self.kernel, self.bias, columns)
         return ops.reshape(x, (batch, rows, frames - columns + 1, self.filters))
 
 
@@ -110,7 +110,7 @@ class DilatedWinogradConvolution(keras.layers.Layer):
         starts = range(0, self.columns, SHORT_COLUMNS)
         width = longest - starts[-1]
         x = ops.concatenate([x[:, start : start + width] for start in starts], axis=-1)
-        x = filtered(x, self.kernel, self.bias, SHORT_COLUMNS)
+        x = _filtered(x, self.kernel, self.bias, SHORT_COLUMNS)
         x = ops.reshape(x, (batch * rows, self.dilation, -1, self.filters))
         x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, rows, -1, self.filters))
         return x[:, :, :left]
@@ -125,7 +125,7 @@ class DilatedWinogradConvolution(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def filtered(rows: Any, kernel: Any, bias: Any, columns: int) -> Any:
+def _filtered(rows: Any, kernel: Any, bias: Any, columns: int) -> Any:
     """Valid convolution along time of ``(N, T, C)`` to ``(N, T - columns + 1, filters)``.
 
     Parameters
@@ -163,7 +163,7 @@ def _piece(columns: int) -> int:
 
 
 def _at_points(taps: np.ndarray) -> np.ndarray:
-    """A kernel ``(columns, C, filters)`` as `filtered` takes it, ``(piece, C, filters)``."""
+    """A kernel ``(columns, C, filters)`` as `_filtered` takes it, ``(piece, C, filters)``."""
     return np.einsum("pj,jcf->pcf", _transforms(len(taps))[1], np.float64(taps))
 
 

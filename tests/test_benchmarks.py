@@ -181,10 +181,23 @@ def test_where_the_time_goes(tmp_path):
         return
     one, two = report["cells"]
     assert one["multiply_adds_1x1"] == 0 < two["multiply_adds_1x1"]
+    assert two["milliseconds_of"]["products_1x1"] > one["milliseconds_of"]["products_1x1"]
     for cell in (one, two):
         spent = cell["milliseconds_of"]
         assert min(spent["products_transformed"], spent["passes_over_memory"]) > 0
     assert "| wider 2 circular |" in document.page({"throughput": report})
+
+
+def test_the_table_of_steps_adds_up():
+    spent = {"products_1x1": 2.0, "products_transformed": 3.0, "passes_over_memory": 4.0}
+    cell = {
+        **{"part": "steps", "block": "wider", "stages": 4, "pitch_axis": "circular"},
+        **{"milliseconds": 11.5, "milliseconds_of": {**spent, "direct_convolutions": 1.0}},
+        "multiply_adds_1x1": 400_000_000,
+    }
+    section = document.steps_section([cell])
+    # 4e8 in 2 ms are 200e9 a second.
+    assert "| wider 4 circular | 11.5 | 3 | 2 | 1 | 4 | 1.5 | 200 |" in section
 
 
 def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch, rng):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
-from kinet.backend import compiled_for_inference
+from kinet.backend import can_fuse, compiled_for_inference
 from kinet.config import ModelConfig
 from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_frames
 from kinet.errors import DataError
@@ -56,10 +58,22 @@ def test_the_fast_form_gives_the_same_embeddings_at_every_length_and_batch(model
         assert found.dtype == np.float32
 
 
-def test_pieces_of_a_batch_keep_their_order(model):
+@pytest.mark.parametrize("stages", [1, 2])
+def test_pieces_of_a_batch_keep_their_order(model, stages):
+    if stages == 1:  # pieces of another size
+        model = build_embedder(replace(CONFIG, stages=1))
     values = hpcp([110] * 23)
     found = embed_arrays(fast_embedder(model), values, None, 23)
     np.testing.assert_allclose(found, embed_arrays(model, values, None, 23), atol=1e-5)
+
+
+def test_a_short_network_takes_more_tracks_at_once(model, monkeypatch):
+    sizes = []
+    monkeypatch.setattr("kinet.embeddings._in_pieces", lambda embed, size: sizes.append(size))
+    monkeypatch.setattr("kinet.backend.cores", lambda: 6)
+    fast_embedder(build_embedder(replace(CONFIG, stages=1)))
+    fast_embedder(model)
+    assert sizes == ([6, 3] if can_fuse() else [12, 12])
 
 
 def test_what_is_trained_later_does_not_reach_the_fast_form(model):
