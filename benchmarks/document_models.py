@@ -209,11 +209,12 @@ def exported_section(cells: Sequence[Cell]) -> str:
     found = [c for c in cells if c["part"] == "exported"]
     rows = []
     for cell in found:
+        model = f"{cell['block']} {cell['stages']}, {cell['channels']} channels"
         for name, form in cell.get("forms", {}).items():
             change = form.get("map_change")
             rows.append(
                 [
-                    f"{cell['block']} {cell['stages']}, attention {cell['attention']}",
+                    f"{model}, attention {cell['attention']}",
                     name,
                     number(form.get("embeddings_per_second")),
                     times(form.get("over_reference")),
@@ -223,16 +224,16 @@ def exported_section(cells: Sequence[Cell]) -> str:
             )
     if not rows:
         return ""
-    about = distinct([c for c in found if "forms" in c], "list", "weights", "batch", "channels")
+    about = distinct([c for c in found if "forms" in c], "list", "weights", "batch")
     notes = "; ".join(
-        f"{channels} channels, batches of {batch}, weights {weights}, list {name or NOT_MEASURED}"
-        for name, weights, batch, channels in about
+        f"batches of {batch}, weights {weights}, list {name or NOT_MEASURED}"
+        for name, weights, batch in about
     )
     headings = ["model", "form", "embeddings /s", "x reference", "mAP", "change of mAP"]
     about_float32 = (
         "Where float32 files change mAP too, the order of that model hangs on rounding.\n\n"
     )
-    return f"## Exported files\n\n{notes}. {about_float32}" + table(headings, rows)
+    return f"## Exported files\n\nMeasured in {notes}. {about_float32}" + table(headings, rows)
 
 
 def loader_section(cells: Sequence[Cell]) -> str:

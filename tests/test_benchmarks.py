@@ -221,7 +221,7 @@ def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch,
     assert cell["forms"]["onnx float32"] == {"not_written": "onnx cannot be written here"}
     section = document.page({"throughput": json.loads(out.read_text())})
     assert (
-        "| wider 1, attention none | onnx float32 | not measured | not measured | not measured |"
+        "| wider 1, 4 channels, attention none | onnx float32 | not measured | not measured |"
         in section
     )
 
