@@ -70,6 +70,18 @@ def test_mixed_precision_stays_what_it_is():
     assert transformed_convolutions(folded) == 0
 
 
+def assert_computes(layer, x, weights, bias, expected):
+    """With this kernel and bias, in the shape it names, and as read back from its settings."""
+    layer.build(x.shape)
+    layer.set_kernel(weights, bias)
+    found = ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    assert layer.compute_output_shape(x.shape) == found.shape
+    again = type(layer).from_config(layer.get_config())
+    again.build(x.shape)
+    assert again.kernel.shape == layer.kernel.shape
+
+
 # Lengths that give one piece, several, and a last one that is all but empty.
 @pytest.mark.parametrize(
     ("kind", "kernel", "frames"),
@@ -94,15 +106,7 @@ def test_a_transformed_convolution_is_the_circular_one(kind, kernel, frames):
     for i in range(kernel[0]):
         for j in range(kernel[1]):
             expected += np.roll(x, -i, axis=1)[:, :, j : j + left] @ weights[i, j]
-    layer = kind(5, kernel)
-    layer.build(x.shape)
-    layer.set_kernel(weights, bias)
-    found = ops.convert_to_numpy(layer(x))
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    assert layer.compute_output_shape(x.shape) == found.shape
-    again = kind.from_config(layer.get_config())
-    again.build(x.shape)
-    assert again.kernel.shape == layer.kernel.shape
+    assert_computes(kind(5, kernel), x, weights, bias, expected)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +122,7 @@ def test_a_dilated_convolution_is_the_direct_one(columns, dilation, rows, frames
     for j in range(columns):
         expected += x[:, :, j * dilation : j * dilation + left] @ weights[0, j]
     layer = DilatedWinogradConvolution(5, columns, dilation)
-    layer.build(x.shape)
-    layer.set_kernel(weights, bias)
-    found = ops.convert_to_numpy(layer(x))
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    assert layer.compute_output_shape(x.shape) == found.shape
-    again = DilatedWinogradConvolution.from_config(layer.get_config())
-    again.build(x.shape)
-    assert again.kernel.shape == layer.kernel.shape
+    assert_computes(layer, x, weights, bias, expected)
 
 
 @pytest.mark.parametrize(
