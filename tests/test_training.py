@@ -18,7 +18,7 @@ import pytest
 
 import kinet
 from kinet.backend import on_cpu
-from kinet.batches import TrainingBatches
+from kinet.batches import TrainingBatches, first_vectors
 from kinet.checkpoint import load_model, read_metadata, read_state
 from kinet.cli import run
 from kinet.config import TrainConfig
@@ -252,6 +252,22 @@ def test_other_losses_attentions_and_precisions_train(layout, more):
 def test_training_can_start_from_a_model(trained, layout):
     best = str(trained / "models/whole/best.keras")
     assert run(["train", *SMALL, "--max-epoch", "1", "--tag", "more", "--checkpoint", best]) == 0
+
+
+def test_moving_averages_follow_the_weights_of_a_short_list(layout):
+    # The weights stay as they were drawn, so the averages must become those of the tracks.
+    options = [*SMALL, "--batchsize", "2", "--lr", "1e-12", "--tag", "averages"]
+    assert run(["train", *options]) == 0
+    model = load_model(layout / "models/averages/last.keras")[0]
+    first = model.get_layer("stage0_kernel_conv")
+    tracks = read_list("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
+    values = keras.Model(model.inputs, first.output).predict(first_vectors(tracks, 110), verbose=0)
+    norm = model.get_layer("stage0_kernel_bn")
+    mean, variance = (
+        keras.ops.convert_to_numpy(v) for v in (norm.moving_mean, norm.moving_variance)
+    )
+    np.testing.assert_allclose(variance, values.var(axis=(0, 1, 2)), rtol=0.3)
+    np.testing.assert_allclose(mean, values.mean(axis=(0, 1, 2)), atol=0.3 * values.std())
 
 
 def test_a_model_of_another_shape_cannot_be_started_from(trained, layout, capsys):
