@@ -7,7 +7,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from kinet.batches import TrainingBatches
 from kinet.checkpoint import Metadata, load_model, plugins_of, read_state, save
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.embeddings import embed_tracks
+from kinet.epochs import fit_epoch, momentum_for, seed_epoch, shorten_averages
 from kinet.errors import CheckpointError, DataError
 from kinet.evaluation import evaluate
 from kinet.losses import Loss
@@ -113,7 +113,7 @@ def train(
     task.folders.make()
     with _precision(task.training.precision), data_parallel(task.devices):
         model = _build(task, loss, len(batches.songs))
-        _shorten_averages(model, momentum_for(len(batches.order(0))))
+        shorten_averages(model, momentum_for(len(batches.order(0))))
         if start_from is not None:
             # The classifier begins anew: its columns are other songs.
             copy_weights(embedder_of(start_from), embedder_of(model))
@@ -167,8 +167,8 @@ def _run_epochs(
         started = time.monotonic()
         rate = _learning_rate(epoch, task.training)
         model.optimizer.learning_rate = rate
-        _seed_epoch(model, task.training.seed, epoch)
-        loss = _fit_epoch(model, batches, epoch, task.workers, listener)
+        seed_epoch(model, task.training.seed, epoch)
+        loss = fit_epoch(model, batches, epoch, task.workers, listener.on_batch)
         vectors = embed_tracks(embedder, task.validation, task.model.frames)
         metrics = evaluate(vectors, labels)
         record: Record = {"epoch": epoch + 1, "learning_rate": rate, "loss": loss}
@@ -193,98 +193,6 @@ def _run_epochs(
     return history
 
 
-def momentum_for(steps: int) -> float:
-    """Momentum of batch normalisation's moving averages for epochs of so many steps.
-
-    Validation and the model that is kept normalise with moving averages. With the 0.99 of the
-    original (and of Keras) these reach back about 100 steps: where an epoch has ten, to weights
-    of ten epochs ago, and layer by layer the error grows until all embeddings are one. So half an
-    epoch is remembered, and 100 steps at most. On averages that lag behind: Wu and Johnson,
-    "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576, section 3.
-
-    Examples
-    --------
-    >>> momentum_for(10), momentum_for(200), momentum_for(5000)
-    (0.8, 0.99, 0.99)
-    """
-    return min(0.99, max(0.0, 1 - 2 / steps))
-
-
-def _shorten_averages(model: keras.Model, momentum: float) -> None:
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            # A plug-in may have chosen a shorter one.
-            layer.momentum = min(layer.momentum, momentum)
-
-
-class _Epoch(keras.utils.PyDataset):
-    """The batches of one epoch, for Keras; the next ones are prepared while one is trained on.
-
-    Not by the workers of Keras: under JAX and PyTorch it looks at the first batch before it
-    trains, and with workers that batch is then left out.
-    """
-
-    def __init__(self, batches: TrainingBatches, epoch: int, workers: int) -> None:
-        super().__init__(workers=1)
-        self._batches = batches
-        self._epoch = epoch
-        self._order = batches.order(epoch)
-        self._threads = ThreadPoolExecutor(workers)
-        self._ahead = 2 * workers
-        self._prepared: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
-        self.error: DataError | None = None
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        for i in range(index, min(index + 1 + self._ahead, len(self))):
-            if i not in self._prepared:
-                self._prepared[i] = self._threads.submit(
-                    self._batches.load, self._epoch, i, self._order[i]
-                )
-        try:
-            return self._prepared.pop(index).result()
-        except DataError as error:
-            self.error = error
-            raise
-
-    def close(self) -> None:
-        """End the threads; what they have not begun is not done."""
-        self._threads.shutdown(cancel_futures=True)
-
-
-class _Report(keras.callbacks.Callback):
-    def __init__(self, listener: Listener, epoch: int, total: int) -> None:
-        super().__init__()
-        self._listener, self._epoch, self._total = listener, epoch, total
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        loss = float((logs or {}).get("loss", math.nan))
-        self._listener.on_batch(self._epoch + 1, batch + 1, self._total, loss)
-
-
-def _fit_epoch(
-    model: keras.Model, batches: TrainingBatches, epoch: int, workers: int, listener: Listener
-) -> float:
-    data = _Epoch(batches, epoch, workers)
-    report = _Report(listener, epoch, len(data))
-    try:
-        fitted = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[report])
-    finally:
-        data.close()
-        # A backend wraps an error of its input in one of its own; ours says what to do.
-        if data.error is not None:
-            raise data.error
-    loss = float(fitted.history["loss"][0])
-    if not math.isfinite(loss):
-        raise DataError(
-            f"the loss of epoch {epoch + 1} is {loss}; allowed: a finite number; "
-            "lower the learning rate, or use --precision float32"
-        )
-    return loss
-
-
 def _learning_rate(epoch: int, training: TrainConfig) -> float:
     """The reference's cosine schedule; `epoch` counts from 0."""
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / training.epochs))
@@ -304,17 +212,6 @@ def is_finished(history: Sequence[Record], training: TrainConfig) -> bool:
         return False
     scores = [record["map"] for record in history]
     return len(scores) - 1 - int(np.argmax(scores)) >= training.patience
-
-
-def _seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
-    """Make dropout a function of seed and epoch, so that no generator has to be saved."""
-    # A plug-in's own random layers may draw from the global generators.
-    seed_everything(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
-    for number, layer in enumerate(model.layers):
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            words = np.random.SeedSequence([seed, epoch, number]).generate_state(2)
-            generator.state.assign(words.astype(generator.state.dtype))
 
 
 def _state(model: keras.Model) -> dict[str, np.ndarray]:

@@ -39,6 +39,7 @@ LEVELS = [
         "transformed",
         "embeddings",
         "index",
+        "epochs",
     },
     {"training", "export", "testing"},
 ]
