@@ -79,14 +79,14 @@ def momentum_for(steps: int) -> float:
 
     Validation and the model that is kept normalise with moving averages. With the 0.99 of the
     original (and of Keras) these reach back about 100 steps: where an epoch has ten, to weights
-    of ten epochs ago, and layer by layer the error grows until all embeddings are one. So half an
-    epoch is remembered, and 100 steps at most. On averages that lag behind: Wu and Johnson,
+    of ten epochs ago, and the error grows layer by layer. So half an epoch is remembered, and 100
+    steps at most. On averages that lag behind: Wu and Johnson,
     "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576, section 3.
 
     Examples
     --------
-    >>> momentum_for(10), momentum_for(200), momentum_for(5000)
-    (0.8, 0.99, 0.99)
+    >>> momentum_for(1), momentum_for(10), momentum_for(200), momentum_for(5000)
+    (0.0, 0.8, 0.99, 0.99)
     """
     return min(0.99, max(0.0, 1 - 2 / steps))
 
