@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from document_choice import backends_section, choice_section, points
 from document_models import (
     accuracy_section,
-    choice_section,
     exported_section,
     gpu_section,
     loader_section,
-    points,
     throughput_section,
 )
 from document_steps import steps_section
@@ -55,7 +54,10 @@ def page(reports: Reports) -> str:
         parts.append(choice_section(_cells(models), _cells(trained), PICTURE))
     for report in models.values():
         cells = report["cells"]
-        for section in (throughput_section, steps_section, exported_section, loader_section):
+        for section in (
+            *(backends_section, throughput_section, steps_section),
+            *(exported_section, loader_section),
+        ):
             text = section(cells)
             if text:
                 parts.append(_under(text, report))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tables import (
     NOT_MEASURED,
@@ -26,16 +25,8 @@ TRAINED = ("data", "loss", "channels", "frames", "attention", "epochs", "batch")
 GPU_PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-class Point(NamedTuple):
-    """One model in the picture of accuracy against speed."""
-
-    block: str
-    stages: int
-    rate: float
-    map: float
-
-
-def _best_rate(cell: Cell) -> float | None:
+def best_rate(cell: Cell) -> float | None:
+    """Embeddings per second in the best batch."""
     return cell["embeddings_per_second"][cell["best_batch"]] if cell else None
 
 
@@ -43,60 +34,6 @@ def _limit(cell: Cell) -> float:
     """Multiply-adds per second of the limit, as seen in one process."""
     return max(
         cell["product_multiply_adds_per_second"], cell["convolution_multiply_adds_per_second"]
-    )
-
-
-def points(speed: Sequence[Cell], accuracy: Sequence[Cell]) -> list[Point]:
-    """Models that have a rate and a mAP, on 12 rows, in float32, on the CPU."""
-    trained = _compared(accuracy)
-    found = []
-    for block in BLOCKS:
-        for stages in STAGE_COUNTS:
-            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
-            rate = _best_rate(
-                first(speed, part="inference", device="cpu", precision="float32", **model)
-            )
-            seeds = [c for c in trained if all(c[name] == v for name, v in model.items())]
-            score = mean_of(seeds, "map")
-            if rate is not None and score is not None:
-                found.append(Point(block, stages, rate, score))
-    return found
-
-
-def _compared(accuracy: Sequence[Cell]) -> list[Cell]:
-    """What was trained in one way on one data set: the way that most models were."""
-    trained = [c for c in accuracy if "failed" not in c]
-    ways = [tuple(c.get(name) for name in TRAINED) for c in trained]
-    most = max(ways, key=ways.count, default=None)
-    return [c for c, way in zip(trained, ways, strict=True) if way == most]
-
-
-def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str) -> str:
-    """Which S to choose: the picture, and the models that no other beats in both."""
-    found = points(speed, accuracy)
-    if not found:  # nothing has both
-        return ""
-    best = [
-        p for p in found if not any(o.rate > p.rate and o.map > p.map for o in found)
-    ]  # fmt: skip
-    rows = [
-        [f"{p.block}, S = {p.stages}", number(p.rate), f"{p.map:.3f}"]
-        for p in sorted(best, key=lambda p: -p.rate)
-    ]
-    trained = _compared(accuracy)
-    wide, narrow = (
-        ", ".join(str(value) for (value,) in distinct(cells, "channels"))
-        for cells in ([c for c in speed if c.get("part") == "inference"], trained)
-    )
-    note = (
-        f"Rates are of {wide} channels, mAP of {narrow}, attention "
-        f"{trained[0].get('attention')}, trained with {trained[0]['loss']} on "
-        f"{trained[0]['data']}. "
-    )
-    return (
-        f"## Which S to choose\n\n![mAP against embeddings per second]({picture})\n\n{note}"
-        "At S = 1 the three blocks are one network. No other model is both faster and better than "
-        "these:\n\n" + table(["model", "embeddings per second", "mAP"], rows)
     )
 
 
@@ -146,7 +83,7 @@ def _speed_table(cells: Sequence[Cell]) -> str:
 def _inference_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
     if not cell:
         return [None] * 8
-    rate = _best_rate(cell)
+    rate = best_rate(cell)
     batch = cell["best_batch"].removeprefix("batch_")
     return [
         f"{cell['parameters']:,}",
@@ -193,7 +130,7 @@ def gpu_section(cells: Sequence[Cell]) -> str:
                 training = first(found, part="training", precision=precision, **model)
                 share = _shares(training, training.get("samples_per_second"), 1.0)[0]
                 row += [
-                    number(_best_rate(embedding)),
+                    number(best_rate(embedding)),
                     number(training.get("samples_per_second")),
                     share,
                 ]

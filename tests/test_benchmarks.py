@@ -380,9 +380,13 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
             {
                 **{"part": "inference", "device": "cpu", "precision": "float32", **model},
                 **{"best_batch": "batch_1", "embeddings_per_second": {"batch_1": rate}},
+                "backend": "jax",
             }
         )
         trained += [{"data": "a", "loss": "supcon", "map": score + d, **model} for d in (-0.1, 0.1)]
+    # Of another backend than the rest, which alone would make S = 6 a point.
+    speed.append({**speed[0], "backend": "torch", "stages": 6})
+    trained.append({"data": "a", "loss": "supcon", "map": 0.9, **model, "stages": 6})
     # Of another loss, and not of all.
     trained.append({"data": "a", "loss": "softmax", "map": 1.0, **model})
     trained.append({"data": "a", "loss": "supcon", "attention": "local", "map": 1.0, **model})
@@ -390,10 +394,28 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
     assert "| wider, S = 1 | 100 | 0.500 |" in section
     assert "| wider, S = 4 | 10 | 0.700 |" in section
     assert "S = 12" not in section  # S = 4 is faster and better
+    assert "S = 6" not in section
+    assert "Rates are of 8 channels under jax, " in section
     reports = {"throughput": {"cells": speed}, "accuracy-a": {"cells": trained}}
     assert document.choice_section(speed, [{"failed": "x", **model}], "p.png") == ""
     document.draw(reports, tmp_path)
     assert (tmp_path / document.PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_backends_stand_side_by_side_where_two_were_measured():
+    model = {"block": "wider", "stages": 4, "pitch_axis": "circular", "precision": "float32"}
+    rates = {"best_batch": "batch_16", "embeddings_per_second": {"batch_1": 3.0, "batch_16": 5.0}}
+    one = {"backend": "jax", "device": "cpu", **model}
+    cells = [{**one, "part": "inference", **rates}, {**one, "part": "training", "failed": "x"}]
+    assert document.backends_section(cells) == ""
+    other = {**one, "backend": "torch", "part": "training", "samples_per_second": 0.25}
+    section = document.backends_section([*cells, other])
+    assert "| model | jax: embeddings /s | torch: embeddings /s | jax: training /s |" in section
+    assert "| wider 4 | 5 | not measured | not measured | 0.25 |" in section
+    unrolled = {**other, "pitch_axis": "unrolled"}
+    on_gpu = {**other, "device": "gpu"}
+    assert "0.25" not in document.backends_section([*cells, unrolled])
+    assert document.backends_section([*cells, on_gpu]) == ""
 
 
 def test_the_committed_page_is_what_the_figures_give():
