@@ -31,6 +31,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = "images/accuracy-speed.png"
 Reports = Mapping[str, Mapping[str, Any]]
+# Of each report of models.
+SECTIONS = (backends_section, throughput_section, steps_section, exported_section, loader_section)
 
 HEAD = """\
 # Benchmarks
@@ -54,10 +56,7 @@ def page(reports: Reports) -> str:
         parts.append(choice_section(_cells(models), _cells(trained), PICTURE))
     for report in models.values():
         cells = report["cells"]
-        for section in (
-            *(backends_section, throughput_section, steps_section),
-            *(exported_section, loader_section),
-        ):
+        for section in SECTIONS:
             text = section(cells)
             if text:
                 parts.append(_under(text, report))

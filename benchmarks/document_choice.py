@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from document_models import BLOCKS, TRAINED, best_rate
-from tables import Cell, distinct, first, mean_of, number, table
+from tables import SIZE, Cell, distinct, first, mean_of, number, table
 
 from kinet.config import STAGE_COUNTS
 
@@ -80,23 +80,33 @@ def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str
 
 
 def backends_section(cells: Sequence[Cell]) -> str:
-    """Backends side by side; empty where fewer than two were measured."""
+    """Backends side by side, a table for each size of the network that two or more have."""
     found = [c for c in cells if all(c.get(name) == value for name, value in CPU.items())]
-    backends = [name for (name,) in distinct(found, "backend")]
-    if len(backends) < 2:
-        return ""
-    rows: list[list[str | None]] = []
-    for block in BLOCKS:
-        for stages in STAGE_COUNTS:
-            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
-            embedding = [first(found, part="inference", backend=b, **model) for b in backends]
-            training = [first(found, part="training", backend=b, **model) for b in backends]
-            rates = [best_rate(c) for c in embedding]
-            rates += [c.get("samples_per_second") for c in training]
-            rows.append([f"{block} {stages}", *map(number, rates)])
-    headings = [f"{b}: {what}" for what in ("embeddings /s", "training /s") for b in backends]
+    found = [c for c in found if c["part"] in ("inference", "training")]
+    parts = []
+    for size in distinct(found, *SIZE):
+        own = [c for c in found if tuple(c.get(name) for name in SIZE) == size]
+        backends = [name for (name,) in distinct(own, "backend")]
+        if len(backends) > 1:
+            attention, channels, frames = size
+            title = f"### {channels} channels, T = {frames}, attention {attention}\n\n"
+            parts.append(title + _backends_table(own, backends))
     about = (
         "The network on 12 rows in float32, embedded in the best batch. Backends ran one after "
         "another in processes of their own, not in turns, so small differences mean nothing.\n\n"
     )
-    return "## Which backend on a CPU\n\n" + about + table(["model", *headings], rows)
+    return "## Which backend on a CPU\n\n" + about + "\n".join(parts) if parts else ""
+
+
+def _backends_table(cells: Sequence[Cell], backends: Sequence[str]) -> str:
+    rows: list[list[str | None]] = []
+    for block in BLOCKS:
+        for stages in STAGE_COUNTS:
+            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
+            embedding = [first(cells, part="inference", backend=b, **model) for b in backends]
+            training = [first(cells, part="training", backend=b, **model) for b in backends]
+            rates = [best_rate(c) for c in embedding]
+            rates += [c.get("samples_per_second") for c in training]
+            rows.append([f"{block} {stages}", *map(number, rates)])
+    headings = [f"{b}: {what}" for what in ("embeddings /s", "training /s") for b in backends]
+    return table(["model", *headings], rows)

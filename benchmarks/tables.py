@@ -52,7 +52,8 @@ def distinct(cells: Iterable[Cell], *names: str) -> list[tuple[Any, ...]]:
     return list(dict.fromkeys(tuple(cell.get(name) for name in names) for cell in cells))
 
 
-SETTINGS = ("backend", "precision", "attention", "channels", "frames")
+SIZE = ("attention", "channels", "frames")
+SETTINGS = ("backend", "precision", *SIZE)
 
 
 def by_settings(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:

@@ -404,18 +404,22 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
 
 def test_backends_stand_side_by_side_where_two_were_measured():
     model = {"block": "wider", "stages": 4, "pitch_axis": "circular", "precision": "float32"}
+    model |= {"attention": "none", "channels": 8, "frames": 400}
     rates = {"best_batch": "batch_16", "embeddings_per_second": {"batch_1": 3.0, "batch_16": 5.0}}
     one = {"backend": "jax", "device": "cpu", **model}
     cells = [{**one, "part": "inference", **rates}, {**one, "part": "training", "failed": "x"}]
     assert document.backends_section(cells) == ""
     other = {**one, "backend": "torch", "part": "training", "samples_per_second": 0.25}
     section = document.backends_section([*cells, other])
+    assert "### 8 channels, T = 400, attention none" in section
     assert "| model | jax: embeddings /s | torch: embeddings /s | jax: training /s |" in section
     assert "| wider 4 | 5 | not measured | not measured | 0.25 |" in section
     unrolled = {**other, "pitch_axis": "unrolled"}
     on_gpu = {**other, "device": "gpu"}
     assert "0.25" not in document.backends_section([*cells, unrolled])
     assert document.backends_section([*cells, on_gpu]) == ""
+    assert document.backends_section([*cells, {**other, "channels": 16}]) == ""
+    assert document.backends_section([*cells, {**other, "part": "loader"}]) == ""
 
 
 def test_the_committed_page_is_what_the_figures_give():

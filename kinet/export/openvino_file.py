@@ -79,7 +79,7 @@ def _in_8_bits(model: Any, tracks: np.ndarray) -> Any:
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(chosen),
         ignored_scope=nncf.IgnoredScope(names=_head(model)),
-        # Layer by layer with the 8 bits of those before it: slower, and nearer to the model.
+        # NNCF's manual: slower, less memory, in general more accurate.
         fast_bias_correction=False,
         advanced_parameters=whole,
     )
