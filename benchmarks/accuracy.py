@@ -19,12 +19,14 @@ from typing import Any
 import click
 from cells import Cells
 from machine import in_a_process
+from options import attention_option, several
 from reference import DISTRIBUTIONS, start_backend
 from timing import seconds_of
 
 from kinet.backend import BACKENDS, installed
 from kinet.chorales import write_corpus
 from kinet.config import PITCH_AXES, PRECISIONS, STAGE_COUNTS, ModelConfig, TrainConfig
+from kinet.losses import registry as losses_registry
 from kinet.tracks import read_list
 
 BLOCKS = ("simple", "bottleneck", "wider")
@@ -92,35 +94,21 @@ def quickstart_data(folder: Path) -> Data:
     return Data("chorales of kinet quickstart", str(corpus.data_dir), *map(str, lists))
 
 
-def _several(values: tuple[str, ...], default: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "type": click.Choice(values),
-        "multiple": True,
-        "default": default,
-        "show_default": True,
-    }
-
-
 STAGES = tuple(map(str, STAGE_COUNTS))
 
 
 @click.command()
-@click.option("--block", "blocks", **_several(BLOCKS, BLOCKS))
-@click.option("--stages", **_several(STAGES, STAGES))
-@click.option("--pitch-axis", "pitch_axes", **_several(PITCH_AXES, PITCH_AXES))
-@click.option("--loss", "losses", multiple=True, default=("softmax",), show_default=True)
+@click.option("--block", "blocks", **several(BLOCKS, BLOCKS))
+@click.option("--stages", **several(STAGES, STAGES))
+@click.option("--pitch-axis", "pitch_axes", **several(PITCH_AXES, PITCH_AXES))
+@click.option("--loss", "losses", **several(tuple(losses_registry.names()), ("softmax",)))
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1), show_default=True)
 @click.option("--epochs", type=int, default=20, show_default=True)
 @click.option("--batch", type=int, default=TrainConfig.batch_size, show_default=True)
 @click.option("--lr", type=float, default=TrainConfig.learning_rate, show_default=True)
 @click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
 @click.option("--frames", type=int, default=ModelConfig.frames, show_default=True, help="T.")
-@click.option(
-    "--attention",
-    default=",".join(ModelConfig.attention),
-    show_default=True,
-    help="Attention modules, or none.",
-)
+@attention_option
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--backend", type=click.Choice(BACKENDS), default=installed()[0], show_default=True)
 @click.option("--corpus", default="quickstart", help="Folder of the corpus without lists.")
@@ -146,7 +134,6 @@ def command(
     own = Data(Path(given[3]).name, *given) if all(given) else None
     cells = Cells(WHAT, DISTRIBUTIONS, out)
     data = own or quickstart_data(Path(options["corpus"]))
-    names = tuple(name for name in options["attention"].split(",") if name not in ("", "none"))
     for loss, block, stage, axis, seed in itertools.product(
         losses, blocks, stages, pitch_axes, seeds
     ):
@@ -154,7 +141,7 @@ def command(
             block=block,
             stages=int(stage),
             pitch_axis=axis,
-            attention=names,
+            attention=options["attention"],
             channels=options["channels"],
             frames=options["frames"],
         )

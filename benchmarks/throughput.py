@@ -22,6 +22,7 @@ from exported_forms import Lists, exported
 from loader import loader
 from machine import in_a_process
 from measuring import Form
+from options import attention_option, several
 from steps import steps
 
 from kinet.backend import BACKENDS, installed
@@ -99,28 +100,14 @@ def _key(part: str, form: Form) -> dict[str, Any]:
     }
 
 
-def _several(values: tuple[str, ...], default: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "type": click.Choice(values),
-        "multiple": True,
-        "default": default,
-        "show_default": True,
-    }
-
-
 @click.command()
-@click.option("--part", "parts", **_several(PARTS, PARTS))
-@click.option("--block", "blocks", **_several(BLOCKS, BLOCKS))
-@click.option("--stages", **_several(tuple(map(str, STAGE_COUNTS)), tuple(map(str, STAGE_COUNTS))))
-@click.option("--pitch-axis", "pitch_axes", **_several(PITCH_AXES, PITCH_AXES))
-@click.option("--backend", "backends", **_several(BACKENDS, tuple(installed()[:1])))
-@click.option("--precision", "precisions", **_several(PRECISIONS, PRECISIONS[:1]))
-@click.option(
-    "--attention",
-    default=",".join(ModelConfig.attention),
-    show_default=True,
-    help="Attention modules, or none.",
-)
+@click.option("--part", "parts", **several(PARTS, PARTS))
+@click.option("--block", "blocks", **several(BLOCKS, BLOCKS))
+@click.option("--stages", **several(tuple(map(str, STAGE_COUNTS)), tuple(map(str, STAGE_COUNTS))))
+@click.option("--pitch-axis", "pitch_axes", **several(PITCH_AXES, PITCH_AXES))
+@click.option("--backend", "backends", **several(BACKENDS, tuple(installed()[:1])))
+@click.option("--precision", "precisions", **several(PRECISIONS, PRECISIONS[:1]))
+@attention_option
 @click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
 @click.option("--frames", type=int, default=ModelConfig.frames, show_default=True, help="T.")
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="For each timed step.")
@@ -152,7 +139,7 @@ def command(
     pitch_axes: tuple[str, ...],
     backends: tuple[str, ...],
     precisions: tuple[str, ...],
-    attention: str,
+    attention: tuple[str, ...],
     channels: int,
     frames: int,
     list_file: str | None,
@@ -164,8 +151,7 @@ def command(
     """Measure cells; without options all of them, under the backend that comes first."""
     if (list_file is None) != (data_dir is None):
         raise click.UsageError("--list and --data-dir need each other")
-    names = tuple(name for name in attention.split(",") if name not in ("", "none"))
-    model = {"attention": names, "channels": channels, "frames": frames}
+    model = {"attention": attention, "channels": channels, "frames": frames}
     choice = Choice(
         parts, blocks, tuple(map(int, stages)), pitch_axes, backends, precisions, model, measured
     )

@@ -279,6 +279,21 @@ def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
     assert "need each other" in done.output
 
 
+@pytest.mark.parametrize("program", [accuracy, throughput])
+def test_a_misspelt_module_is_refused_before_anything_is_measured(program, here):
+    done = CliRunner().invoke(program.command, ["--attention", "chanel"])
+    assert done.exit_code == 2
+    assert "'chanel' is not one of none, channel, local, temporal" in done.output
+    assert not any(here.iterdir())
+
+
+def test_a_misspelt_loss_is_refused_before_anything_is_trained(here):
+    done = CliRunner().invoke(accuracy.command, ["--loss", "supco"])
+    assert done.exit_code == 2
+    assert "'supco' is not one of 'softmax', 'supcon', 'triplet'" in done.output
+    assert not any(here.iterdir())
+
+
 def test_the_double_loop_gives_what_evaluate_gives(here, tmp_path):
     out = tmp_path / "evaluation.json"
     call(evaluation, "--tracks", "20", "--loop", "20", "--out", out)

@@ -1,0 +1,38 @@
+"""What the options of several benchmarks have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kinet.attention import registry as attention_modules
+from kinet.config import ModelConfig
+
+
+def several(values: tuple[str, ...], default: tuple[str, ...]) -> dict[str, Any]:
+    """Settings of an option that can be given several times, with these values."""
+    return {
+        "type": click.Choice(values),
+        "multiple": True,
+        "default": default,
+        "show_default": True,
+    }
+
+
+def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(name for name in value.split(",") if name not in ("", "none"))
+    known = attention_modules.names()
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is not one of none, {', '.join(known)}")
+    return names
+
+
+attention_option = click.option(
+    "--attention",
+    default=",".join(ModelConfig.attention),
+    show_default=True,
+    callback=_names,
+    help="Attention modules, or none.",
+)
