@@ -20,14 +20,14 @@ import click
 from cells import Cells
 from machine import in_a_process
 from options import attention_option, several
-from reference import DISTRIBUTIONS, start_backend
+from original import DISTRIBUTIONS, start_backend
 from timing import seconds_of
 
 from kinet.backend import BACKENDS, installed
-from kinet.chorales import write_corpus
 from kinet.config import PITCH_AXES, PRECISIONS, STAGE_COUNTS, ModelConfig, TrainConfig
+from kinet.data.tracks import read_list
 from kinet.losses import registry as losses_registry
-from kinet.tracks import read_list
+from kinet.versions.chorales import write_corpus
 
 BLOCKS = ("simple", "bottleneck", "wider")
 WHAT = "models of one budget, the best epoch by validation, on the test list"
@@ -60,8 +60,8 @@ def measure(
     import kinet
     from kinet.embeddings import embed_tracks
     from kinet.evaluation import evaluate
-    from kinet.runs import RunFolders
-    from kinet.training import Task, train
+    from kinet.training.fitting import Task, train
+    from kinet.training.runs import RunFolders
 
     test = read_list(data.test, data.folder)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +107,7 @@ STAGES = tuple(map(str, STAGE_COUNTS))
 @click.option("--batch", type=int, default=TrainConfig.batch_size, show_default=True)
 @click.option("--lr", type=float, default=TrainConfig.learning_rate, show_default=True)
 @click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
-@click.option("--frames", type=int, default=ModelConfig.frames, show_default=True, help="T.")
+@click.option("--vectors", type=int, default=ModelConfig.vectors, show_default=True, help="T.")
 @attention_option
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--backend", type=click.Choice(BACKENDS), default=installed()[0], show_default=True)
@@ -143,7 +143,7 @@ def command(
             pitch_axis=axis,
             attention=options["attention"],
             channels=options["channels"],
-            frames=options["frames"],
+            vectors=options["vectors"],
         )
         training = TrainConfig(
             loss=loss,
@@ -172,7 +172,7 @@ def _key(model: ModelConfig, training: TrainConfig, data: Data, backend: str) ->
         "pitch_axis": model.pitch_axis,
         "attention": ",".join(model.attention) or "none",
         "channels": model.channels,
-        "frames": model.frames,
+        "vectors": model.vectors,
         "epochs": training.epochs,
         "batch": training.batch_size,
         "learning_rate": training.learning_rate,

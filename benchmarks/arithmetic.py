@@ -36,12 +36,12 @@ class Convolution:
     @property
     def multiply_adds(self) -> int:
         """One for each weight that an output value takes."""
-        rows, frames, filters = self.output
-        return rows * frames * filters * self.kernel[0] * self.kernel[1] * self.input[2]
+        rows, vectors, filters = self.output
+        return rows * vectors * filters * self.kernel[0] * self.kernel[1] * self.input[2]
 
 
 def convolutions(config: ModelConfig) -> list[Convolution]:
-    """The convolutions of one track of ``config.frames`` vectors, in their order.
+    """The convolutions of one track of ``config.vectors`` vectors, in their order.
 
     A block is built on shapes instead of tensors; that is enough for those that only call
     `Stage.conv`, as all built-in ones do.
@@ -63,7 +63,7 @@ def convolutions(config: ModelConfig) -> list[Convolution]:
         found.append(Convolution(before, after, kernel, dilation))
         return after
 
-    x: Shape = (config.rows, config.frames, 1)
+    x: Shape = (config.rows, config.vectors, 1)
     for index in range(config.stages):
         stage = Stage(
             index=index,
@@ -71,7 +71,7 @@ def convolutions(config: ModelConfig) -> list[Convolution]:
             kernel=config.stage_kernel(index),
             channels=config.channels,
             squeezed_channels=config.squeezed_channels,
-            conv_block=convolve,
+            conv_unit=convolve,
         )
         x = blocks.registry.get(config.block).build(x, stage)
     x = (x[0] // PITCH_CLASSES, *x[1:])

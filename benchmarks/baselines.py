@@ -10,10 +10,10 @@ import json
 import click
 import numpy as np
 
-from kinet.batches import load_finite
+from kinet.data.batches import load_finite
+from kinet.data.tracks import Track, read_list
 from kinet.evaluation import ranks_without_query
 from kinet.metrics import Metrics, from_ranks
-from kinet.tracks import Track, read_list
 
 FRAMES = 400
 

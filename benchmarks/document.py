@@ -66,7 +66,7 @@ def page(reports: Reports) -> str:
         about = next(iter(trained.values()))
         parts.append(_under(accuracy_section(_cells(trained)), about))
     for name, section in (
-        ("reference", _reference),
+        ("original", _original),
         ("evaluation", _evaluation),
         ("extraction", _extraction),
     ):
@@ -90,7 +90,7 @@ def _under(text: str, report: Mapping[str, Any]) -> str:
     return f"{heading}\n\n{machine_line(report)}{rest}"
 
 
-def _reference(report: Mapping[str, Any]) -> str:
+def _original(report: Mapping[str, Any]) -> str:
     model = report["model"]
     rows = [
         [
@@ -102,7 +102,7 @@ def _reference(report: Mapping[str, Any]) -> str:
         ]
     ]
     headings = ["model", "backend", "multiply-adds, 1e9", "embeddings per second", "peak MiB"]
-    return "## The reference's structure alone\n\n" + table(headings, rows)
+    return "## The original's structure alone\n\n" + table(headings, rows)
 
 
 def _evaluation(report: Mapping[str, Any]) -> str:

@@ -88,8 +88,8 @@ def backends_section(cells: Sequence[Cell]) -> str:
         own = [c for c in found if tuple(c.get(name) for name in SIZE) == size]
         backends = [name for (name,) in distinct(own, "backend")]
         if len(backends) > 1:
-            attention, channels, frames = size
-            title = f"### {channels} channels, T = {frames}, attention {attention}\n\n"
+            attention, channels, vectors = size
+            title = f"### {channels} channels, T = {vectors}, attention {attention}\n\n"
             parts.append(title + _backends_table(own, backends))
     about = (
         "The network on 12 rows in float32, embedded in the best batch. Backends ran one after "

@@ -21,7 +21,7 @@ from tables import (
 from kinet.config import PITCH_AXES, STAGE_COUNTS
 
 BLOCKS = ("simple", "bottleneck", "wider")
-TRAINED = ("data", "loss", "channels", "frames", "attention", "epochs", "batch")
+TRAINED = ("data", "loss", "channels", "vectors", "attention", "epochs", "batch")
 GPU_PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -48,7 +48,7 @@ def throughput_section(cells: Sequence[Cell]) -> str:
 def _explanation() -> str:
     return (
         "Embeddings per second are those of `kinet.embeddings.fast_embedder`, one track at a time "
-        "and in the best batch; beside it, how many times the reference's structure (23 rows, one "
+        "and in the best batch; beside it, how many times the original's structure (23 rows, one "
         "track at a time through `predict`, float32) in turns in the same process. Shares are of "
         "the multiply-adds that the model takes on 12 rows (in training three times as many): of "
         "a large matrix product in the same process and precision, and of the best rate of any "
@@ -73,7 +73,7 @@ def _speed_table(cells: Sequence[Cell]) -> str:
         rows.append([name, *columns])
     headings = [
         *("model", "parameters", "multiply-adds, 1e9", "one at a time /s", "best batch /s"),
-        *("x reference", "of product", "of best seen", "peak MiB"),
+        *("x original", "of product", "of best seen", "peak MiB"),
         *("training /s", "x 23 rows", "of product", "of best seen", "peak MiB"),
     ]
     left = f"\nNot measured: {', '.join(missing)}.\n" if missing else ""
@@ -90,7 +90,7 @@ def _inference_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
         number(cell["multiply_adds"] / 1e9),
         number(cell["embeddings_per_second"]["batch_1"]),
         f"{number(rate)} ({batch})",
-        times(cell["over_reference"][cell["best_batch"]]),
+        times(cell["over_original"][cell["best_batch"]]),
         *_shares(cell, rate, best_seen),
         number(cell["peak_rss_mib"], 4),
     ]
@@ -154,7 +154,7 @@ def exported_section(cells: Sequence[Cell]) -> str:
                     f"{model}, attention {cell['attention']}",
                     name,
                     number(form.get("embeddings_per_second")),
-                    times(form.get("over_reference")),
+                    times(form.get("over_original")),
                     None if form.get("map") is None else f"{form['map']:.4f}",
                     None if change is None else f"{change:+.4f}",
                 ]
@@ -166,7 +166,7 @@ def exported_section(cells: Sequence[Cell]) -> str:
         f"batches of {batch}, weights {weights}, list {name or NOT_MEASURED}"
         for name, weights, batch in about
     )
-    headings = ["model", "form", "embeddings /s", "x reference", "mAP", "change of mAP"]
+    headings = ["model", "form", "embeddings /s", "x original", "mAP", "change of mAP"]
     about_float32 = (
         "Where float32 files change mAP too, the order of that model hangs on rounding.\n\n"
     )
@@ -200,9 +200,9 @@ def accuracy_section(cells: Sequence[Cell]) -> str:
     parts = []
     for settings in distinct(found, *TRAINED):
         own = [c for c in found if tuple(c[name] for name in TRAINED) == settings]
-        data, loss, channels, frames, attention, epochs, batch = settings
+        data, loss, channels, vectors, attention, epochs, batch = settings
         title = (
-            f"### {loss}: {channels} channels, T = {frames}, attention {attention}, {epochs} "
+            f"### {loss}: {channels} channels, T = {vectors}, attention {attention}, {epochs} "
             f"epochs, batches of {batch}\n\n{data}: {own[0]['train_tracks']} tracks to train, "
             f"{own[0]['tracks']} of {own[0]['songs']} songs in the test list.\n\n"
         )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinet.config import FeatureConfig
-from kinet.hpcp import pool_frames
+from kinet.features.hpcp import pool_frames
 
 CONFIG = FeatureConfig()
 WINDOWING = {"type": CONFIG.window}

@@ -1,4 +1,4 @@
-"""Exported files of a model, in every precision, beside the reference's structure."""
+"""Exported files of a model, in every precision, beside the original's structure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from measuring import Form, made_up_tracks, start
-from reference import one_at_a_time, reference_model
+from original import one_at_a_time, original_model
 from timing import in_turns, per_second, ratio, significant
 
+from kinet.data.tracks import Track, feature_path, read_list
 from kinet.errors import ExportError
 from kinet.evaluation import evaluate
-from kinet.tracks import Track, feature_path, read_list
 
 FILES = (
     ("openvino", "float32"),
@@ -59,12 +59,12 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
         embedders = {"kinet float32": fast_embedder(network)}
         files, refused = _files(model_file, tracks, Path(folder))
         embedders |= files
-        batch = list(made_up_tracks(size, form.model.frames))
+        batch = list(made_up_tracks(size, form.model.vectors))
         steps: dict[str, Callable[[], object]] = {
             name: partial(embed_arrays, embedder, batch, None, size)
             for name, embedder in embedders.items()
         }
-        steps["reference"] = partial(one_at_a_time, reference_model(form.model), batch[:1])
+        steps["original"] = partial(one_at_a_time, original_model(form.model), batch[:1])
         times = in_turns(steps, form.seconds)
         songs = [track.song_id for track in tracks]
         maps = {
@@ -75,7 +75,7 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
     forms = {
         name: {
             "embeddings_per_second": per_second(size, times[name]),
-            "over_reference": significant(size * ratio(times["reference"], times[name])),
+            "over_original": significant(size * ratio(times["original"], times[name])),
             "map": maps.get(name),
             "map_change": maps[name] - maps["kinet float32"] if maps else None,
         }
@@ -86,7 +86,7 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
         "list": Path(lists.list_file).name if lists.list_file else None,
         "tracks": len(tracks) if lists.list_file else None,
         "batch": size,
-        "reference_per_second": per_second(1, times["reference"]),
+        "original_per_second": per_second(1, times["original"]),
         "forms": forms | refused,
     }
 
@@ -99,14 +99,14 @@ def _files(model_file: Path, tracks: Sequence[Track], folder: Path) -> tuple[dic
     for kind, precision in FILES:
         name = f"{kind} {precision}"
         suffix = {"openvino": ".xml", "onnx": ".onnx"}[kind]
-        narrow = {} if precision == "float32" else {"precision": precision, "tracks": tracks}
+        reduced = {} if precision == "float32" else {"precision": precision, "tracks": tracks}
         try:
             done = export(
                 model_file,
                 kind,
                 folder / f"{precision}{suffix}",
                 allowed_map_loss=ANY_LOSS,
-                **narrow,
+                **reduced,
             )
             written[name] = load_export(done.path)
         except ExportError as error:
@@ -129,7 +129,7 @@ def _tracks(form: Form, lists: Lists, folder: Path) -> list[Track]:
     if lists.list_file is not None and lists.data_dir is not None:
         return read_list(lists.list_file, lists.data_dir)
     tracks = []
-    for number, hpcp in enumerate(made_up_tracks(8, form.model.frames)):
+    for number, hpcp in enumerate(made_up_tracks(8, form.model.vectors)):
         song, version = str(number // 2), str(number % 2)
         path = feature_path(folder, song, version)
         np.save(path, hpcp)

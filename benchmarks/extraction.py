@@ -26,12 +26,12 @@ import soundfile
 from machine import in_a_process, peak_mib, write_report
 from numpy.typing import NDArray
 
-from kinet.audio import read_audio, read_blocks
+from kinet.audio import read_audio, read_chunks
 from kinet.config import FeatureConfig
 from kinet.extraction import extract_all, extract_file
-from kinet.hpcp import hpcp_from_peaks, hpcp_of_blocks, pool_frames
-from kinet.sources import Source
-from kinet.spectrum import frames_of, spectral_peaks
+from kinet.extraction.sources import Source
+from kinet.features.hpcp import hpcp_from_peaks, hpcp_of_blocks, pool_frames
+from kinet.features.spectrum import frames_of, spectral_peaks
 
 CONFIG = FeatureConfig()
 MUCH = 0.9999
@@ -156,7 +156,7 @@ def speed_by_format(clips: list[Path], repeats: int) -> dict[str, Any]:
 
 
 def _decode(clip: Path) -> int:
-    return sum(map(len, read_blocks(clip, CONFIG.sample_rate)))
+    return sum(map(len, read_chunks(clip, CONFIG.sample_rate)))
 
 
 def _seconds(step: Callable[[], object]) -> float:

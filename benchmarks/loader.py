@@ -12,10 +12,10 @@ import numpy as np
 from measuring import Form, start, training_step
 from timing import in_turns, per_second, ratio, significant
 
-from kinet.batches import TrainingBatches
 from kinet.config import PITCH_CLASSES
-from kinet.packing import pack, read_tracks
-from kinet.tracks import Track, feature_path
+from kinet.data.batches import TrainingBatches
+from kinet.data.packing import pack, read_tracks
+from kinet.data.tracks import Track, feature_path
 
 TRACKS = 512
 
@@ -27,10 +27,10 @@ def loader(form: Form) -> dict[str, Any]:
     from kinet.model import build_embedder
 
     size = max(form.batches)
-    batch = list(np.zeros((size, form.model.frames, PITCH_CLASSES), np.float32))
+    batch = list(np.zeros((size, form.model.vectors, PITCH_CLASSES), np.float32))
     embedder = fast_embedder(build_embedder(form.model))
     with tempfile.TemporaryDirectory() as folder:
-        files, packed = _written(Path(folder), form.model.frames)
+        files, packed = _written(Path(folder), form.model.vectors)
         steps: dict[str, Callable[[], object]] = {
             "files": _epoch(files, form),
             "packed": _epoch(packed, form),
@@ -54,13 +54,13 @@ def loader(form: Form) -> dict[str, Any]:
     }
 
 
-def _written(folder: Path, frames: int) -> tuple[list[Track], list[Track]]:
-    """The same tracks, of one to two times `frames` vectors, as files and packed."""
+def _written(folder: Path, vectors: int) -> tuple[list[Track], list[Track]]:
+    """The same tracks, of one to two times `vectors` vectors, as files and packed."""
     rng = np.random.default_rng(0)
     tracks = []
     for number in range(TRACKS):
         path = feature_path(folder, str(number // 8), str(number % 8))
-        length = int(rng.integers(frames, 2 * frames))
+        length = int(rng.integers(vectors, 2 * vectors))
         np.save(path, rng.random((length, PITCH_CLASSES), dtype=np.float32))
         tracks.append(Track(str(number // 8), str(number % 8), path))
     lines = "".join(f"{track.song_id}\t{track.version_id}\n" for track in tracks)
@@ -71,7 +71,7 @@ def _written(folder: Path, frames: int) -> tuple[list[Track], list[Track]]:
 
 def _epoch(tracks: Sequence[Track], form: Form) -> Callable[[], object]:
     # As many batches as there are tracks for: the last is not filled up.
-    batches = TrainingBatches(tracks, form.model.frames, form.training_batch, None, 0)
+    batches = TrainingBatches(tracks, form.model.vectors, form.training_batch, None, 0)
     order = batches.order(0)[: len(tracks) // batches.batch_size]
 
     def step() -> None:

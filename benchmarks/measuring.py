@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from arithmetic import TRAINING_PASSES, Convolution, convolutions, multiply_adds
 from machine import peak_mib
-from reference import one_at_a_time, reference_config, reference_model, start_backend
+from original import one_at_a_time, original_config, original_model, start_backend
 from timing import in_turns, per_second, ratio, seconds_of, significant
 
 from kinet.backend import on_cpu
@@ -76,15 +76,15 @@ class _Precision:
         keras.config.set_dtype_policy(self._before)
 
 
-def made_up_tracks(count: int, frames: int) -> np.ndarray:
-    """HPCP (count, frames, 12), dense and sparse ones."""
+def made_up_tracks(count: int, vectors: int) -> np.ndarray:
+    """HPCP (count, vectors, 12), dense and sparse ones."""
     rng = np.random.default_rng(0)
-    values = rng.random((count, frames, PITCH_CLASSES))
+    values = rng.random((count, vectors, PITCH_CLASSES))
     return (values ** (1 + 7 * rng.random((count, 1, 1)))).astype(np.float32)
 
 
 def inference(form: Form) -> dict[str, Any]:
-    """Embeddings per second of the compiled form, the reference's and the limit, in turns."""
+    """Embeddings per second of the compiled form, the original's and the limit, in turns."""
     device = start(form)
     from kinet.embeddings import embed_arrays, fast_embedder
     from kinet.model import build_embedder
@@ -92,7 +92,7 @@ def inference(form: Form) -> dict[str, Any]:
     with _Precision(form.precision):
         model = build_embedder(form.model)
     sizes = sorted({1, *form.batches})
-    tracks = list(made_up_tracks(sizes[-1], form.model.frames))
+    tracks = list(made_up_tracks(sizes[-1], form.model.vectors))
     preparing, embedder = seconds_of(partial(fast_embedder, model))
     steps: dict[str, Callable[[], object]] = {
         f"batch_{size}": partial(embed_arrays, embedder, tracks[:size], None, size)
@@ -102,8 +102,8 @@ def inference(form: Form) -> dict[str, Any]:
     peak = peak_mib()  # before anything else takes memory
     plain = model.predict_on_batch(np.stack(tracks))
     difference = float(np.abs(first[f"batch_{sizes[-1]}"][1] - plain).max())
-    reference = reference_model(form.model)
-    steps["reference"] = partial(one_at_a_time, reference, tracks[:1])
+    original = original_model(form.model)
+    steps["original"] = partial(one_at_a_time, original, tracks[:1])
     times = in_turns({**steps, **limits(form, device)}, form.seconds)
     rates = {name: per_second(size, times[name]) for name, size in zip(steps, sizes, strict=False)}
     best = max(rates, key=lambda name: rates[name])
@@ -117,9 +117,9 @@ def inference(form: Form) -> dict[str, Any]:
         "first_call_seconds": round(preparing + first[best][0], 2),
         "largest_difference": difference,
         "peak_rss_mib": round(peak, 1),
-        "reference_per_second": per_second(1, times["reference"]),
-        "over_reference": {
-            name: significant(size * ratio(times["reference"], times[name]))
+        "original_per_second": per_second(1, times["original"]),
+        "over_original": {
+            name: significant(size * ratio(times["original"], times[name]))
             for name, size in zip(rates, sizes, strict=True)
         },
         **_limit_figures(form, device, times),
@@ -134,7 +134,7 @@ def training(form: Form) -> dict[str, Any]:
     peak = peak_mib()
     steps = {"step": step}
     if form.model.pitch_axis == "circular":
-        unrolled = dataclasses.replace(form, model=reference_config(form.model))
+        unrolled = dataclasses.replace(form, model=original_config(form.model))
         steps["unrolled"] = training_step(unrolled)
     times = in_turns({**steps, **limits(form, device)}, form.seconds)
     paired = {}
@@ -154,7 +154,7 @@ def training(form: Form) -> dict[str, Any]:
 
 
 def training_step(form: Form) -> Callable[[], object]:
-    """A step of a classifier's training, compiled as `kinet.training` does."""
+    """A step of a classifier's training, compiled as `kinet.training.fitting` does."""
     import keras
 
     from kinet import losses
@@ -168,7 +168,7 @@ def training_step(form: Form) -> Callable[[], object]:
         loss=losses.registry.get("softmax").with_options({}),
         jit_compile=jit_compile(),
     )
-    tracks = made_up_tracks(form.training_batch, form.model.frames)
+    tracks = made_up_tracks(form.training_batch, form.model.vectors)
     songs = np.arange(form.training_batch, dtype=np.int32) % SONGS
     return partial(model.train_on_batch, tracks, songs)
 

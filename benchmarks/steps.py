@@ -35,7 +35,7 @@ def steps(form: Form) -> dict[str, Any]:
     from kinet.model import build_embedder
 
     embedder = fast_embedder(build_embedder(form.model))
-    track = list(made_up_tracks(1, form.model.frames))
+    track = list(made_up_tracks(1, form.model.vectors))
     embed = partial(embed_arrays, embedder, track, None, 1)
     embed()
     wall, milliseconds = _traced(embed)

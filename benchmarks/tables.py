@@ -52,7 +52,7 @@ def distinct(cells: Iterable[Cell], *names: str) -> list[tuple[Any, ...]]:
     return list(dict.fromkeys(tuple(cell.get(name) for name in names) for cell in cells))
 
 
-SIZE = ("attention", "channels", "frames")
+SIZE = ("attention", "channels", "vectors")
 SETTINGS = ("backend", "precision", *SIZE)
 
 
@@ -60,8 +60,8 @@ def by_settings(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
     """The cells of each backend, precision and size of the network, under a heading."""
     for settings in distinct(cells, *SETTINGS):
         own = [c for c in cells if tuple(c.get(name) for name in SETTINGS) == settings]
-        backend, precision, attention, channels, frames = settings
-        title = f"### {backend}, {precision}: {channels} channels, T = {frames}"
+        backend, precision, attention, channels, vectors = settings
+        title = f"### {backend}, {precision}: {channels} channels, T = {vectors}"
         yield f"{title}, attention {attention}\n\n", own
 
 

@@ -1,4 +1,4 @@
-"""Speed and memory of every block and S, beside the reference and the machine's limit.
+"""Speed and memory of every block and S, beside the original and the machine's limit.
 
     python benchmarks/throughput.py --out benchmarks/results/throughput.json
     python benchmarks/throughput.py --block wider --stages 4 --stages 12 --part inference
@@ -35,7 +35,7 @@ DISTRIBUTIONS = (
     *("keras", "numpy", "tensorflow-cpu", "tensorflow", "jax", "torch"),
     *("openvino", "nncf", "onnx", "onnxruntime"),
 )
-WHAT = "speed of every block and S beside the reference's structure and the machine's limit"
+WHAT = "speed of every block and S beside the original's structure and the machine's limit"
 # Of one model for both ways to lay out the pitch axis: the one that goes into a file, or through
 # XLA.
 _OF_ONE_MODEL = ("exported", "steps")
@@ -96,7 +96,7 @@ def _key(part: str, form: Form) -> dict[str, Any]:
         "pitch_axis": model.pitch_axis,
         "attention": ",".join(model.attention) or "none",
         "channels": model.channels,
-        "frames": model.frames,
+        "vectors": model.vectors,
     }
 
 
@@ -109,7 +109,7 @@ def _key(part: str, form: Form) -> dict[str, Any]:
 @click.option("--precision", "precisions", **several(PRECISIONS, PRECISIONS[:1]))
 @attention_option
 @click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
-@click.option("--frames", type=int, default=ModelConfig.frames, show_default=True, help="T.")
+@click.option("--vectors", type=int, default=ModelConfig.vectors, show_default=True, help="T.")
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="For each timed step.")
 @click.option(
     "--batch",
@@ -141,7 +141,7 @@ def command(
     precisions: tuple[str, ...],
     attention: tuple[str, ...],
     channels: int,
-    frames: int,
+    vectors: int,
     list_file: str | None,
     data_dir: str | None,
     models: str | None,
@@ -151,7 +151,7 @@ def command(
     """Measure cells; without options all of them, under the backend that comes first."""
     if (list_file is None) != (data_dir is None):
         raise click.UsageError("--list and --data-dir need each other")
-    model = {"attention": attention, "channels": channels, "frames": frames}
+    model = {"attention": attention, "channels": channels, "vectors": vectors}
     choice = Choice(
         parts, blocks, tuple(map(int, stages)), pitch_axes, backends, precisions, model, measured
     )

@@ -96,7 +96,7 @@ def load(path: str | Path) -> Any:
 
 
 def embed(
-    model: Any, hpcp: Iterable[np.ndarray], frames: int | None = None, batch_size: int = 32
+    model: Any, hpcp: Iterable[np.ndarray], vectors: int | None = None, batch_size: int = 32
 ) -> np.ndarray:
     """Embed tracks.
 
@@ -105,8 +105,8 @@ def embed(
     model : keras.Model
         An embedder, from `build` or `load`.
     hpcp : iterable of ndarray
-        ``(T, 12)`` each, of any T: cut to `frames` vectors, or padded with zeros at the end.
-    frames : int, optional
+        ``(T, 12)`` each, of any T: cut to `vectors` vectors, or padded with zeros at the end.
+    vectors : int, optional
         By default the length that the model was built for.
     batch_size : int
         Tracks that go through the network at once.
@@ -119,7 +119,7 @@ def embed(
     Raises
     ------
     DataError
-        If an array is not finite ``(T, 12)``, or the model does not take `frames` vectors.
+        If an array is not finite ``(T, 12)``, or the model does not take `vectors` vectors.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def embed(
     """
     from kinet.embeddings import embed_arrays
 
-    return embed_arrays(model, hpcp, frames, batch_size)
+    return embed_arrays(model, hpcp, vectors, batch_size)
 
 
 def evaluate(
@@ -147,7 +147,7 @@ def evaluate(
         One row per track.
     labels : N values
         The song of each track.
-    protocol : {"standard", "reference"}
+    protocol : {"standard", "original"}
         See `kinet.evaluation.evaluate`.
 
     Returns

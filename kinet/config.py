@@ -64,7 +64,7 @@ class FeatureConfig(_Settings):
     """How the HPCP were made: section "features" of every model file.
 
     The defaults are the settings with which the data of MulKINet were made (Essentia's HPCP at
-    44.1 kHz, blocks of 20 frames summed and divided by their maximum). Frequencies are in Hz,
+    44.1 kHz, groups of 20 frames summed and divided by their maximum). Frequencies are in Hz,
     sizes in samples, the weighting window in semitones. Steps that no other setting names, such as
     spectral whitening, stand in words in `other_processing`: features from elsewhere can have
     some, those that kinet makes have none.
@@ -112,10 +112,10 @@ class ModelConfig(_Settings):
     stages : int
         S: 1, 2, 3, 4, 6 or 12.
     attention : tuple of str
-        Registered attention modules, applied in this order in every attended conv block.
+        Registered attention modules, applied in this order in every attended convolution unit.
     pitch_axis : {"circular", "unrolled"}
-        12 rows with circular convolutions, or 23 rows as in the reference: same weights.
-    frames : int
+        12 rows with circular convolutions, or 23 rows as in the original: same weights.
+    vectors : int
         Length in HPCP vectors of the crops for training and of the part that is embedded.
         With an attention module of fixed length (``temporal``) the only length accepted.
     channels : int
@@ -146,7 +146,7 @@ class ModelConfig(_Settings):
     stages: int = 12
     attention: tuple[str, ...] = ("channel", "temporal")
     pitch_axis: str = "circular"
-    frames: int = 400
+    vectors: int = 400
     channels: int = 256
     bottleneck_ratio: int = 4
     attention_ratio: int = 4
@@ -165,7 +165,7 @@ class ModelConfig(_Settings):
         _require(
             self.pitch_axis in PITCH_AXES, "pitch axis", self.pitch_axis, ", ".join(PITCH_AXES)
         )
-        counts = ("channels", "bottleneck_ratio", "attention_ratio", "embedding_size", "frames")
+        counts = ("channels", "bottleneck_ratio", "attention_ratio", "embedding_size", "vectors")
         for name in (*counts, "time_field"):
             _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer from 1")
         _require(
@@ -188,10 +188,10 @@ class ModelConfig(_Settings):
             "each module once",
         )
         _require(
-            self.frames >= self.minimum_frames,
+            self.vectors >= self.minimum_vectors,
             "feature length T",
-            self.frames,
-            f"at least {self.minimum_frames} vectors for a time field of {self.time_field}",
+            self.vectors,
+            f"at least {self.minimum_vectors} vectors for a time field of {self.time_field}",
         )
 
     def stage_kernel(self, index: int) -> tuple[int, int]:
@@ -210,7 +210,7 @@ class ModelConfig(_Settings):
         return UNROLLED_ROWS if self.pitch_axis == "unrolled" else PITCH_CLASSES
 
     @property
-    def minimum_frames(self) -> int:
+    def minimum_vectors(self) -> int:
         """The least T for which one vector is left after the temporal summary."""
         length = 1
         for _ in range(SUMMARY_REPEATS):
@@ -221,7 +221,7 @@ class ModelConfig(_Settings):
 
 @dataclass(frozen=True)
 class TrainConfig(_Settings):
-    """How a model is trained; the defaults are the reference's.
+    """How a model is trained; the defaults are the original's.
 
     Parameters
     ----------

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinet.backend import can_fuse, compiled_for_inference, on_cpu, tracks_at_once
-from kinet.batches import first_vectors, fit_length
 from kinet.config import PITCH_CLASSES
+from kinet.data.batches import first_vectors, fit_length
+from kinet.data.tracks import Track
 from kinet.errors import DataError
-from kinet.tracks import Track
 
 if TYPE_CHECKING:
     import keras
@@ -35,17 +35,17 @@ class Embedder:
         From HPCP ``(B, T, 12)`` float32 to unit rows ``(B, D)``.
     size : int
         D.
-    frames, minimum_frames : int
+    vectors, minimum_vectors : int
         The T that it was trained for, and the least.
-    fixed_frames : int or None
-        The only T that it takes; None where any will do from `minimum_frames`.
+    fixed_vectors : int or None
+        The only T that it takes; None where any will do from `minimum_vectors`.
     """
 
     embed: Callable[[np.ndarray], np.ndarray]
     size: int
-    frames: int
-    minimum_frames: int
-    fixed_frames: int | None
+    vectors: int
+    minimum_vectors: int
+    fixed_vectors: int | None
 
 
 def fast_embedder(model: keras.Model) -> Embedder:
@@ -72,9 +72,9 @@ def fast_embedder(model: keras.Model) -> Embedder:
     >>> embed_arrays(embedder, [np.ones((300, 12)), np.ones((500, 12))], None, 2).shape
     (2, 16)
     """
-    from kinet.attended import attention_joined
-    from kinet.folding import inference_model
-    from kinet.transformed import transformed_convolutions, transformed_model
+    from kinet.inference.convolutions import transformed_convolutions, transformed_model
+    from kinet.inference.folding import inference_model
+    from kinet.inference.joined_attention import attention_joined
 
     fast = attention_joined(inference_model(model))
     if not on_cpu():
@@ -113,18 +113,18 @@ def _of_network(model: keras.Model, embed: Callable[[np.ndarray], np.ndarray]) -
 
     rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
     return Embedder(
-        embed, int(model.output_shape[-1]), rows.frames, rows.minimum_frames, model.input_shape[1]
+        embed, int(model.output_shape[-1]), rows.vectors, rows.minimum_vectors, model.input_shape[1]
     )
 
 
 def embed_tracks(
     model: keras.Model | Embedder,
     tracks: Sequence[Track],
-    frames: int | None = None,
+    vectors: int | None = None,
     batch_size: int = 32,
     progress: Callable[[int, int], object] | None = None,
 ) -> np.ndarray:
-    """Embed the first `frames` vectors of each track.
+    """Embed the first `vectors` vectors of each track.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def embed_tracks(
         A network, what `fast_embedder` makes of it, or what `kinet.export.load_export` reads.
     tracks : sequence of Track
         Shorter tracks are padded with zeros at the end.
-    frames : int, optional
+    vectors : int, optional
         By default the length that the model was built for.
     batch_size : int
         Tracks that go through the network at once.
@@ -147,14 +147,14 @@ def embed_tracks(
     Raises
     ------
     DataError
-        If a track cannot be read or `frames` is not a length that the model takes.
+        If a track cannot be read or `vectors` is not a length that the model takes.
     """
     embedder = _as_embedder(model)
-    frames = usable_frames(embedder, frames)
+    vectors = usable_vectors(embedder, vectors)
     size = min(batch_size, max(1, len(tracks)))
     rows = [np.zeros((0, embedder.size), np.float32)]
     for start in range(0, len(tracks), size):
-        batch = first_vectors(tracks[start : start + size], frames)
+        batch = first_vectors(tracks[start : start + size], vectors)
         rows.append(_embed_batch(embedder, batch, size))
         if progress:
             progress(start + len(batch), len(tracks))
@@ -164,13 +164,13 @@ def embed_tracks(
 def embed_arrays(
     model: keras.Model | Embedder,
     hpcp: Iterable[np.ndarray],
-    frames: int | None,
+    vectors: int | None,
     batch_size: int,
 ) -> np.ndarray:
     """As `embed_tracks`, from arrays ``(T, 12)`` in memory."""
     embedder = _as_embedder(model)
-    frames = usable_frames(embedder, frames)
-    fitted = [fit_length(check_hpcp(values), frames) for values in hpcp]
+    vectors = usable_vectors(embedder, vectors)
+    fitted = [fit_length(check_hpcp(values), vectors) for values in hpcp]
     rows = [np.zeros((0, embedder.size), np.float32)]
     for start in range(0, len(fitted), batch_size):
         batch = np.stack(fitted[start : start + batch_size])
@@ -201,26 +201,26 @@ def check_hpcp(values: np.ndarray) -> np.ndarray:
     return array
 
 
-def usable_frames(model: keras.Model | Embedder, frames: int | None) -> int:
-    """`frames`, or the length that the model was built for.
+def usable_vectors(model: keras.Model | Embedder, vectors: int | None) -> int:
+    """`vectors`, or the length that the model was built for.
 
     Raises
     ------
     DataError
-        If the model does not take `frames` vectors.
+        If the model does not take `vectors` vectors.
     """
     embedder = _as_embedder(model)
-    fixed = embedder.fixed_frames
-    if frames is None:
-        return embedder.frames
-    if fixed is not None and frames != fixed:
+    fixed = embedder.fixed_vectors
+    if vectors is None:
+        return embedder.vectors
+    if fixed is not None and vectors != fixed:
         raise DataError(
-            f"T = {frames} vectors was asked for, but temporal attention ties this model to "
+            f"T = {vectors} vectors was asked for, but temporal attention ties this model to "
             f"T = {fixed}"
         )
-    if frames < embedder.minimum_frames:
+    if vectors < embedder.minimum_vectors:
         raise DataError(
-            f"T = {frames} vectors was asked for; this model needs at least "
-            f"{embedder.minimum_frames}"
+            f"T = {vectors} vectors was asked for; this model needs at least "
+            f"{embedder.minimum_vectors}"
         )
-    return frames
+    return vectors

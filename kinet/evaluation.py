@@ -1,9 +1,9 @@
-"""Rank every track of a list against all others, block by block, and measure the ranking.
+"""Rank every track of a list against all others, chunk by chunk, and measure the ranking.
 
-Nothing of size N x N is ever held: a block of queries meets all tracks, each query's relevant
-items are ranked by counting what comes before them, and the block is forgotten.
+Nothing of size N x N is ever held: a chunk of queries meets all tracks, each query's relevant
+items are ranked by counting what comes before them, and the chunk is forgotten.
 
-The result is exact and the same whatever the block size, the number of threads or the machine's
+The result is exact and the same whatever the chunk size, the number of threads or the machine's
 matrix multiplication. For this the coordinates of the unit vectors are rounded to multiples of
 2^-25 (less than float32 itself rounds a coordinate above one half): every product is then a
 multiple of 2^-50 and every sum at most about 1, so that no addition in float64 rounds and their
@@ -23,8 +23,8 @@ from kinet.errors import DataError, SettingsError, unknown_name
 from kinet.metrics import Metrics, from_ranks
 
 _GRID = 2.0**25
-# Similarities of a block: 64 MiB in float64.
-_BLOCK_VALUES = 2**23
+# Similarities of a chunk: 64 MiB in float64.
+_CHUNK_VALUES = 2**23
 # One stable sort costs as much as counting for about 140 items among 10,000 tracks and for about
 # 790 among 100,000 (measured); this lies between.
 _COUNTED_ITEMS = 500
@@ -42,7 +42,7 @@ def evaluate(
     labels: Iterable[Hashable],
     *,
     protocol: str = "standard",
-    block: int | None = None,
+    chunk: int | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
     """Metrics of a list of tracks, each in turn the query.
@@ -54,15 +54,15 @@ def evaluate(
         with everything.
     labels : N values
         The song of each track: strings, integers or anything hashable.
-    protocol : {"standard", "reference"}
-        "standard" removes the query from its ranked list (see `kinet.metrics`). "reference" gives
+    protocol : {"standard", "original"}
+        "standard" removes the query from its ranked list (see `kinet.metrics`). "original" gives
         the numbers of the original code of MulKINet, which keeps the query, irrelevant and with
         cosine 0 to itself, so that items with a negative cosine rank one place lower.
-    block : int, optional
+    chunk : int, optional
         Queries compared at a time; by default as many as fit 64 MiB. It changes memory and
         speed, never the result.
     progress : callable, optional
-        Called after every block with the number of queries ranked so far and the number of all.
+        Called after every chunk with the number of queries ranked so far and the number of all.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def evaluate(
         If the array is not (N, D) with N >= 2, has values that are not finite real numbers, does
         not fit the labels, or no song has two versions.
     SettingsError
-        If the protocol is unknown or the block is below 1.
+        If the protocol is unknown or the chunk is below 1.
 
     Examples
     --------
@@ -85,8 +85,8 @@ def evaluate(
     """
     if protocol not in _RANKINGS:
         raise SettingsError(unknown_name("protocol", protocol, _RANKINGS))
-    if block is not None and block < 1:
-        raise SettingsError(f"block is {block}; allowed: an integer from 1")
+    if chunk is not None and chunk < 1:
+        raise SettingsError(f"chunk is {chunk}; allowed: an integer from 1")
     vectors = _checked(embeddings)
     songs = _numbered(labels)
     if len(songs) != len(vectors):
@@ -96,7 +96,7 @@ def evaluate(
         raise DataError(
             f"none of {len(songs)} tracks shares its song with another; need two of one song"
         )
-    rows = _similarities(_on_the_grid(vectors), queries, block, progress)
+    rows = _similarities(_on_the_grid(vectors), queries, chunk, progress)
     ranks = _ranked(rows, _versions(songs), songs, _RANKINGS[protocol])
     return from_ranks(ranks, queries, tracks=len(songs), songs=int(songs.max()) + 1)
 
@@ -144,7 +144,7 @@ def ranks_with_query_at_zero(row: Row, query: int, items: Indices) -> Indices:
     return _ranks(row, items)
 
 
-_RANKINGS = {"standard": ranks_without_query, "reference": ranks_with_query_at_zero}
+_RANKINGS = {"standard": ranks_without_query, "original": ranks_with_query_at_zero}
 PROTOCOLS = tuple(_RANKINGS)
 
 
@@ -248,10 +248,10 @@ def _on_the_grid(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _similarities(
-    units: NDArray[np.float64], queries: Indices, block: int | None, progress: Progress | None
+    units: NDArray[np.float64], queries: Indices, chunk: int | None, progress: Progress | None
 ) -> Iterator[tuple[int, Row]]:
     """Each query with its cosine to every track."""
-    size = min(block or max(1, _BLOCK_VALUES // len(units)), len(queries))
+    size = min(chunk or max(1, _CHUNK_VALUES // len(units)), len(queries))
     cosines = np.empty((size, len(units)))
     for start in range(0, len(queries), size):
         chosen = queries[start : start + size]

@@ -20,23 +20,23 @@ class PitchRows(keras.layers.Layer):
     ----------
     rows : int
         12, or 23 for the unrolled pitch axis.
-    minimum_frames : int
+    minimum_vectors : int
         The least T; a shorter input raises ``ValueError`` where T is known.
-    frames : int
+    vectors : int
         The T that the model was trained for, and that evaluation cuts tracks to.
     """
 
-    def __init__(self, rows: int, minimum_frames: int, frames: int, **kwargs: Any) -> None:
+    def __init__(self, rows: int, minimum_vectors: int, vectors: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rows = rows
-        self.minimum_frames = minimum_frames
-        self.frames = frames
+        self.minimum_vectors = minimum_vectors
+        self.vectors = vectors
 
     def call(self, inputs: Any) -> Any:
-        frames = inputs.shape[1]
-        if frames is not None and frames < self.minimum_frames:
+        vectors = inputs.shape[1]
+        if vectors is not None and vectors < self.minimum_vectors:
             raise ValueError(
-                f"input has T = {frames} vectors; this model needs at least {self.minimum_frames}"
+                f"input has T = {vectors} vectors; this model needs at least {self.minimum_vectors}"
             )
         rows = ops.expand_dims(ops.transpose(inputs, (0, 2, 1)), -1)
         repeated = self.rows - PITCH_CLASSES
@@ -48,8 +48,8 @@ class PitchRows(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {
             "rows": self.rows,
-            "minimum_frames": self.minimum_frames,
-            "frames": self.frames,
+            "minimum_vectors": self.minimum_vectors,
+            "vectors": self.vectors,
         }
         return {**super().get_config(), **own}
 
@@ -69,8 +69,8 @@ class PitchWrap(keras.layers.Layer):
         return ops.concatenate([inputs, inputs[:, : self.rows]], axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        batch, rows, frames, channels = input_shape
-        return batch, None if rows is None else rows + self.rows, frames, channels
+        batch, rows, vectors, channels = input_shape
+        return batch, None if rows is None else rows + self.rows, vectors, channels
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rows": self.rows}
@@ -225,8 +225,8 @@ class CircularConvolution(keras.layers.Layer):
         self.kernel_size = kernel_size
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        batch, rows, frames, _ = input_shape
-        left = None if frames is None else frames - self.kernel_size[1] + 1
+        batch, rows, vectors, _ = input_shape
+        left = None if vectors is None else vectors - self.kernel_size[1] + 1
         return batch, rows, left, self.filters
 
     def get_config(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import keras
 
 from kinet import attention as attention_modules
 from kinet import blocks
-from kinet.attention import Site
+from kinet.attention import AttentionSettings
 from kinet.blocks import Stage
 from kinet.config import (
     LEAKY_SLOPE,
@@ -40,8 +40,8 @@ def build_embedder(config: ModelConfig) -> keras.Model:
     -------
     keras.Model
         From HPCP ``(B, T, 12)`` to unit rows ``(B, embedding_size)``, float32. T is
-        ``config.frames`` if an attention module ties the model to it, otherwise anything from
-        ``config.minimum_frames``.
+        ``config.vectors`` if an attention module ties the model to it, otherwise anything from
+        ``config.minimum_vectors``.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def build_embedder(config: ModelConfig) -> keras.Model:
     >>> build_embedder(config).output_shape
     (None, 8)
     """
-    inputs = keras.Input((fixed_frames(config), PITCH_CLASSES), name="hpcp")
+    inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
     features = _features(inputs, config)
     return keras.Model(inputs, _embedding(features), name="embedder")
 
@@ -78,7 +78,7 @@ def build_classifier(config: ModelConfig, songs: int, dropout: float = 0.5) -> k
         From HPCP ``(B, T, 12)`` to logits ``(B, songs)``, float32. `embedder_of` gives the
         embedder that shares its weights.
     """
-    inputs = keras.Input((fixed_frames(config), PITCH_CLASSES), name="hpcp")
+    inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
     # With a seed PyTorch's dropout too draws from the layer's own state, which training sets.
     x = keras.layers.Dropout(dropout, seed=0, name="dropout")(_features(inputs, config))
     dense = keras.layers.Dense(
@@ -94,17 +94,17 @@ def embedder_of(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, _embedding(model.get_layer(FEATURES).output), name="embedder")
 
 
-def fixed_frames(config: ModelConfig) -> int | None:
+def fixed_vectors(config: ModelConfig) -> int | None:
     """T of a model whose attention is tied to it, None where any T will do."""
     tied = any(attention_modules.registry.get(name).fixed_length for name in config.attention)
-    return config.frames if tied else None
+    return config.vectors if tied else None
 
 
 def _features(inputs: Any, config: ModelConfig) -> Any:
     """From HPCP to the ``(B, embedding_size)`` activations below embedding and classifier."""
-    convolve = _ConvBlock(config)
+    convolve = _ConvUnit(config)
     block = blocks.registry.get(config.block)
-    x = PitchRows(config.rows, config.minimum_frames, config.frames, name="pitch_rows")(inputs)
+    x = PitchRows(config.rows, config.minimum_vectors, config.vectors, name="pitch_rows")(inputs)
     for index in range(config.stages):
         stage = Stage(
             index=index,
@@ -112,7 +112,7 @@ def _features(inputs: Any, config: ModelConfig) -> Any:
             kernel=config.stage_kernel(index),
             channels=config.channels,
             squeezed_channels=config.squeezed_channels,
-            conv_block=convolve,
+            conv_unit=convolve,
         )
         x = block.build(x, stage)
     x = keras.layers.MaxPooling2D((PITCH_CLASSES, 1), data_format=LAYOUT, name="key_pool")(x)
@@ -138,7 +138,7 @@ def _penalty(config: ModelConfig) -> Any:
     return keras.regularizers.L2(config.l2)
 
 
-class _ConvBlock:
+class _ConvUnit:
     """Conv2D -> BatchNormalization -> attention -> LeakyReLU, circular where the axis is."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -168,6 +168,6 @@ class _ConvBlock:
         )(x)
         x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
         for module in config.attention if attend else ():
-            site = Site(f"{name}_{module}", config.attention_ratio, config.l2)
-            x = attention_modules.registry.get(module).build(x, site)
+            settings = AttentionSettings(f"{name}_{module}", config.attention_ratio, config.l2)
+            x = attention_modules.registry.get(module).build(x, settings)
         return keras.layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_act")(x)

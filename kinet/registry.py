@@ -89,7 +89,7 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     @contextlib.contextmanager
-    def offering(self, plugin: T) -> Iterator[None]:
+    def registered(self, plugin: T) -> Iterator[None]:
         """Within this, `get` gives `plugin` for its name, registered or not.
 
         For the tests of its author: nothing has to be installed.

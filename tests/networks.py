@@ -6,19 +6,19 @@ import keras
 import numpy as np
 from keras import layers
 
-from kinet.folding import inference_model
+from kinet.inference.folding import inference_model
 from kinet.layers import PitchRows
 
-SMALL = {"channels": 16, "time_field": 12, "frames": 110, "embedding_size": 16}
+SMALL = {"channels": 16, "time_field": 12, "vectors": 110, "embedding_size": 16}
 
 
-def hpcp(count=4, frames=110):
+def hpcp(count=4, vectors=110):
     """Random HPCP from dense to sparse, so that embeddings differ."""
-    values = np.random.default_rng(3).random((count, frames, 12))
+    values = np.random.default_rng(3).random((count, vectors, 12))
     return (values ** (2.0 ** np.arange(count))[:, None, None]).astype("float32")
 
 
-def settle(model, frames=110):
+def settle(model, vectors=110):
     """Statistics as after training, and scales and shifts that are neither 1 nor 0."""
     rng = np.random.default_rng(5)
     found = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
@@ -26,7 +26,7 @@ def settle(model, frames=110):
         layer.momentum = 0.0
         layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
         layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
-    model(hpcp(8, frames), training=True)
+    model(hpcp(8, vectors), training=True)
     return model
 
 

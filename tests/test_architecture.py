@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -16,41 +17,24 @@ PACKAGE = Path(__file__).parents[1] / "kinet"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ENGINES = {"tensorflow", "jax", "torch"}
 HEAVY = {"keras", *ENGINES}
-# A room may import from the ones above its own line, and from its own line.
-LEVELS = [
-    {"errors"},
-    {"config", "files", "registry", "backend"},
-    {"audio", "metrics", "scores", "spectrum"},
-    {"hpcp", "tracks", "sources", "packing"},
-    {"notes", "splits", "inspection", "batches", "manifest", "collections"},
-    {"renditions", "evaluation", "extraction", "synthesis"},
-    {"chorales", "recordings", "layers", "pictures", "runlog", "runs"},
-    {"attention", "blocks", "losses"},
-    {"model", "original"},
-    {"checkpoint"},
-    {
-        "conversion",
-        "graph",
-        "folding",
-        "attended",
-        "fourier",
-        "fourier_pitch",
-        "winograd",
-        "transformed",
-        "embeddings",
-        "index",
-        "epochs",
-    },
-    {"training", "export", "testing"},
-]
-LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-# These know nothing of the network.
-LIGHT = {
-    "errors", "config", "files", "registry", "audio", "hpcp", "tracks", "splits", "inspection",
-    "batches", "metrics", "evaluation", "notes", "scores", "renditions", "chorales", "runs",
-    "runlog", "spectrum", "sources", "manifest", "collections", "extraction", "packing",
-    "synthesis", "recordings",
-}  # fmt: skip
+
+
+def order_of_the_design_page() -> tuple[list[str], int]:
+    """All files in the order of the page's tables, and how many stand in the first table."""
+    page = (PACKAGE.parent / "docs" / "design.md").read_text()
+    tables = re.findall(r"\| Room \|.*?\n\n", page, re.DOTALL)
+    files: list[list[str]] = []
+    for table in tables:
+        rows = re.findall(r"^\| `(\w+)(\.py|/)` \| ([^|]*)\|", table, re.MULTILINE)
+        files.append([])
+        for room, kind, names in rows:
+            inside = re.findall(r"`(\w+)`", names)
+            assert bool(inside) == (kind == "/"), f"{room}{kind} in docs/design.md names {inside}"
+            files[-1] += [f"{room}/{name}.py" for name in inside] or [f"{room}.py"]
+    return [name for table in files for name in table], len(files[0])
+
+
+ORDER, WITHOUT_NETWORK = order_of_the_design_page()
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
@@ -75,34 +59,51 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def rooms_of(path: Path) -> set[str]:
-    """Rooms of kinet that a file imports, at its top or in a function."""
-    modules = [module for module, _ in imports(path) if module.split(".")[0] == "kinet"]
-    return {[*module.split("."), ""][1] for module in modules}
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+MODULES = {
+    ".".join(("kinet", *Path(name(path)).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in FILES
+}
+
+
+def files_imported(path: Path) -> set[str]:
+    """Files of kinet that a file imports, at its top or in a function."""
+    found = set()
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = [m if m in MODULES else str(node.module) for m in inside]
+        found |= {m for m in modules if m.split(".")[0] == "kinet"}
+    return {name(MODULES[module]) for module in found}
 
 
 IN_ROOMS = [path for path in FILES if room_of(path) not in ("__init__", "cli", "commands")]
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
-
-
-@pytest.mark.parametrize("path", IN_ROOMS, ids=name)
-def test_a_room_imports_only_from_rooms_above_it(path):
-    room = room_of(path)
-    assert room in LEVEL, f"kinet/{room} has no place in LEVELS: give it one"
-    for other in rooms_of(path) - {room}:
-        assert other in LEVEL, f"{name(path)} imports kinet.{other}, which is no room below it"
-        assert LEVEL[other] <= LEVEL[room], f"{name(path)} imports kinet.{other}, a later room"
+def test_the_design_page_names_every_file_once():
+    assert sorted(ORDER) == sorted(map(name, FILES))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_only_the_command_line_imports_the_verbs_and_nothing_imports_cli(path):
-    rooms = rooms_of(path)
-    assert "cli" not in rooms
-    if room_of(path) not in ("cli", "commands"):
-        assert not rooms & {"", "commands", "build", "load", "embed", "evaluate", "extract"}
+def test_a_file_imports_only_from_what_the_design_page_names_before_it(path):
+    place = ORDER.index(name(path))
+    for other in files_imported(path):
+        assert ORDER.index(other) < place, f"{name(path)} imports {other}, which comes later"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_only_commands_import_the_verbs_and_nothing_imports_the_command_line(path):
+    others = files_imported(path)
+    if room_of(path) != "commands":
+        assert not {other for other in others if other.startswith(("commands/", "__init__"))}
+    assert "cli.py" not in others
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -111,9 +112,11 @@ def test_engines_are_named_only_in_their_rooms(path):
         assert not {module.split(".")[0] for module, _ in imports(path)} & ENGINES
 
 
-@pytest.mark.parametrize("path", [p for p in IN_ROOMS if room_of(p) in LIGHT], ids=name)
-def test_rooms_that_know_nothing_of_the_network_do_not_import_it(path):
-    assert not {module.split(".")[0] for module, _ in imports(path)} & HEAVY
+@pytest.mark.parametrize("path", ORDER[:WITHOUT_NETWORK])
+def test_files_of_the_first_table_do_not_import_the_network(path):
+    if path == "backend.py":
+        return
+    assert not {module.split(".")[0] for module, _ in imports(PACKAGE / path)} & HEAVY
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_rooms_that_know_nothing_of_the_network_do_not_import_it(path):
     ids=name,
 )  # fmt: skip
 def test_the_network_is_imported_late_where_a_command_line_must_be_quick(path):
-    heavy = {*HEAVY, "kinet.model", "kinet.layers", "kinet.training", "kinet.embeddings"}
+    heavy = {*HEAVY, "kinet.model", "kinet.layers", "kinet.training.fitting", "kinet.embeddings"}
     at_top = {module for module, top in imports(path) if top}
     assert not {m for m in at_top if m in heavy or m.split(".")[0] in HEAVY}
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from audio_files import make, sound, write
 
-from kinet.audio import SUFFIXES, AudioError, coded, lossless, read_audio, read_blocks
+from kinet.audio import SUFFIXES, AudioError, coded, lossless, read_audio, read_chunks
 from kinet.errors import SettingsError
 
 RATE = 44100
@@ -70,10 +70,10 @@ def test_every_format_gives_the_sound_that_went_in(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "m4a", "opus", "mkv"])
 def test_blocks_are_what_the_whole_is(tmp_path, suffix):
     path = make(tmp_path / f"a.{suffix}", 3.0, channels=2)
-    blocks = list(read_blocks(path))
-    assert len(blocks) > 1
-    assert all(block.ndim == 1 and 0 < len(block) <= 2**18 for block in blocks)
-    np.testing.assert_array_equal(np.concatenate(blocks), read_audio(path))
+    chunks = list(read_chunks(path))
+    assert len(chunks) > 1
+    assert all(chunk.ndim == 1 and 0 < len(chunk) <= 2**18 for chunk in chunks)
+    np.testing.assert_array_equal(np.concatenate(chunks), read_audio(path))
 
 
 @pytest.mark.parametrize("rate", [22050, RATE])
@@ -81,12 +81,12 @@ def test_blocks_are_what_the_whole_is(tmp_path, suffix):
 def test_samples_do_not_depend_on_the_size_of_pieces(tmp_path, monkeypatch, suffix, rate):
     path = make(tmp_path / f"a.{suffix}", 1.0, rate=rate, channels=2)
     whole = read_audio(path)
-    monkeypatch.setattr(lossless, "BLOCK", 100)
-    monkeypatch.setattr(coded, "BLOCK", 1)
-    blocks = list(read_blocks(path))
-    assert len(blocks) > 20
-    assert all(map(len, blocks))
-    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    monkeypatch.setattr(lossless, "CHUNK", 100)
+    monkeypatch.setattr(coded, "CHUNK", 1)
+    chunks = list(read_chunks(path))
+    assert len(chunks) > 20
+    assert all(map(len, chunks))
+    np.testing.assert_array_equal(np.concatenate(chunks), whole)
 
 
 def test_a_signal_at_the_rate_passes_untouched(tmp_path, rng):
@@ -461,13 +461,13 @@ def test_a_disk_that_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(coded, "_READ", 4096)
     with monkeypatch.context() as patch:
         patch.setattr("builtins.open", lambda path, mode: Failing(path))
-        blocks = read_blocks(path)
-        next(blocks)
+        chunks = read_chunks(path)
+        next(chunks)
         Failing.broken = True
         with pytest.raises(
             AudioError, match=r"damaged after [1-3]\...? s \(Input/output error\); "
         ):
-            list(blocks)
+            list(chunks)
 
 
 # --- files that end too early ----------------------------------------------------------------
@@ -573,10 +573,10 @@ def test_damage_that_a_flac_without_a_length_has(tmp_path, rng):
 def test_the_file_is_closed_when_the_iterator_is(tmp_path, suffix):
     path = make(tmp_path / f"a.{suffix}", 3.0)
     before = len(os.listdir("/proc/self/fd"))
-    blocks = read_blocks(path)
-    next(blocks)
+    chunks = read_chunks(path)
+    next(chunks)
     assert len(os.listdir("/proc/self/fd")) > before
-    blocks.close()
+    chunks.close()
     assert len(os.listdir("/proc/self/fd")) == before
     read_audio(path)
     with pytest.raises(AudioError):
@@ -586,10 +586,10 @@ def test_the_file_is_closed_when_the_iterator_is(tmp_path, suffix):
 
 MEASURE = """
 import resource, sys
-from kinet.audio import read_blocks
+from kinet.audio import read_chunks
 peaks = []
 for path in sys.argv[1:]:
-    for block in read_blocks(path):
+    for chunk in read_chunks(path):
         pass
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 sys.stdout.write(" ".join(map(str, peaks)))

@@ -1,4 +1,4 @@
-"""Damaged audio files: each decodes to finite blocks or is refused in one line.
+"""Damaged audio files: each decodes to finite chunks or is refused in one line.
 
 The files are decoded in a process of their own, since a codec that crashes takes its process
 along. By hand, with other seeds: ``python tests/test_audio_fuzz.py FIRST COUNT``.
@@ -16,7 +16,7 @@ from pathlib import Path
 import audio_files
 import numpy as np
 
-from kinet.audio import AudioError, read_blocks
+from kinet.audio import AudioError, read_chunks
 
 COUNT = 1000
 FILE_SECONDS = 20  # one file may take no longer
@@ -109,12 +109,12 @@ def decode(path):
     """Whether a file decodes; anything but finite float32 or a line of AudioError is raised."""
     count = 0
     try:
-        for block in read_blocks(path):
-            assert block.dtype == np.float32
-            assert block.ndim == 1
-            assert len(block)
-            assert np.isfinite(block).all()
-            count += len(block)
+        for chunk in read_chunks(path):
+            assert chunk.dtype == np.float32
+            assert chunk.ndim == 1
+            assert len(chunk)
+            assert np.isfinite(chunk).all()
+            count += len(chunk)
             assert count < MOST_SAMPLES, "endless"
     except AudioError as error:
         line = str(error)

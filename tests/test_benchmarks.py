@@ -30,7 +30,7 @@ import document  # noqa: E402
 import evaluation  # noqa: E402
 import exported_forms  # noqa: E402
 import loader  # noqa: E402
-import reference  # noqa: E402
+import original  # noqa: E402
 import steps  # noqa: E402
 import tables  # noqa: E402
 import throughput  # noqa: E402
@@ -39,7 +39,7 @@ from arithmetic import convolutions, multiply_adds  # noqa: E402
 
 BACKEND = keras.config.backend()
 SMALL = [
-    *("--block", "wider", "--stages", "1", "--channels", "4", "--frames", "135"),
+    *("--block", "wider", "--stages", "1", "--channels", "4", "--vectors", "135"),
     *("--attention", "none", "--backend", BACKEND),
 ]
 QUICK = [*SMALL, "--seconds", "0.001", "--batch", "2", "--training-batch", "2"]
@@ -49,7 +49,7 @@ QUICK += ["--product-size", "8"]
 @pytest.fixture
 def here(monkeypatch):
     """Cells are measured in this process, where Keras is loaded already."""
-    for module in (throughput, accuracy, reference, evaluation):
+    for module in (throughput, accuracy, original, evaluation):
         monkeypatch.setattr(module, "in_a_process", lambda function, *args: function(*args))
     monkeypatch.setattr(loader, "TRACKS", 8)
     monkeypatch.setattr(evaluation, "LOOP_SECONDS", 0)
@@ -107,9 +107,9 @@ def test_shapes_of_convolutions_are_those_of_the_network():
     for axis in ("unrolled", "circular"):
         for block in throughput.BLOCKS:
             config = ModelConfig(
-                block=block, stages=3, pitch_axis=axis, channels=8, frames=140, time_field=24
+                block=block, stages=3, pitch_axis=axis, channels=8, vectors=140, time_field=24
             )
-            model = reference.reference_model(config)
+            model = original.original_model(config)
             if axis == "circular":
                 from kinet.model import build_embedder
 
@@ -132,14 +132,14 @@ def test_throughput_measures_every_part_and_goes_on_where_it_stopped(here, tmp_p
     assert not any("failed" in cell for cell in found.values())
     embedding = found["inference"]
     assert set(embedding["embeddings_per_second"]) == {"batch_1", "batch_2"}
-    assert embedding["best_batch"] in embedding["over_reference"]
+    assert embedding["best_batch"] in embedding["over_original"]
     assert embedding["largest_difference"] < 1e-4
     config = ModelConfig(
-        block="wider", stages=1, attention=(), channels=4, frames=135, pitch_axis="circular"
+        block="wider", stages=1, attention=(), channels=4, vectors=135, pitch_axis="circular"
     )
     assert embedding["multiply_adds"] == multiply_adds(config)
     assert found["training"]["multiply_adds"] == 3 * multiply_adds(config)
-    assert embedding["parameters"] == reference.reference_model(config).count_params()
+    assert embedding["parameters"] == original.original_model(config).count_params()
     assert found["training"]["over_unrolled"] > 0
     assert set(found["loader"]["tracks_per_second"]) == {
         *("files", "packed", "training", "inference")
@@ -171,7 +171,7 @@ def test_where_the_time_goes(tmp_path):
     # In a process of its own: a profiler listens to all of it.
     out = tmp_path / "throughput.json"
     small = ["--block", "wider", "--stages", "1", "--stages", "2", "--channels", "16"]
-    program = [sys.executable, str(BENCHMARKS / "throughput.py"), *small, "--frames", "135"]
+    program = [sys.executable, str(BENCHMARKS / "throughput.py"), *small, "--vectors", "135"]
     program += ["--backend", BACKEND, "--part", "steps", "--attention", "none", "--out", str(out)]
     subprocess.run(program, capture_output=True, text=True, check=True)
     report = json.loads(out.read_text())
@@ -201,7 +201,7 @@ def test_the_table_of_steps_adds_up():
 
 
 def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch, rng):
-    def refuse(model_file, kind, out, **narrow):
+    def refuse(model_file, kind, out, **reduced):
         raise ExportError(f"{kind} cannot be written here")
 
     monkeypatch.setattr("kinet.export.export", refuse)  # tests of the export are elsewhere
@@ -240,18 +240,18 @@ def test_a_list_without_its_folder_is_refused():
 
 
 def test_the_reference_alone(here, tmp_path):
-    out = tmp_path / "reference.json"
-    call(reference, *SMALL, "--seconds", "0.001", "--out", out)
+    out = tmp_path / "original.json"
+    call(original, *SMALL, "--seconds", "0.001", "--out", out)
     report = json.loads(out.read_text())
     assert report["model"]["pitch_axis"] == "unrolled"
-    assert "wider, S = 1" in document.page({"reference": report})
+    assert "wider, S = 1" in document.page({"original": report})
 
 
 def test_the_reference_embeds_one_track_at_a_time(rng):
-    config = ModelConfig(block="simple", stages=1, channels=4, frames=135)
-    model = reference.reference_model(replace(config, pitch_axis="circular"))
+    config = ModelConfig(block="simple", stages=1, channels=4, vectors=135)
+    model = original.original_model(replace(config, pitch_axis="circular"))
     tracks = rng.random((2, 135, 12), dtype=np.float32)
-    rows = reference.one_at_a_time(model, tracks)
+    rows = original.one_at_a_time(model, tracks)
     np.testing.assert_allclose(rows, model.predict_on_batch(tracks), atol=1e-5)
     assert model.layers[1].rows == 23
 
@@ -364,7 +364,7 @@ def test_a_page_of_cells_shows_shares_of_the_limit():
     }
     model = {
         **{"block": "wider", "stages": 4, "pitch_axis": "circular", "precision": "float32"},
-        **{"backend": "jax", "attention": "none", "channels": 256, "frames": 400, "device": "cpu"},
+        **{"backend": "jax", "attention": "none", "channels": 256, "vectors": 400, "device": "cpu"},
     }
     embedding = {
         **{"part": "inference", "parameters": 1000, "multiply_adds": 12e9, **model, **limit},
@@ -372,7 +372,7 @@ def test_a_page_of_cells_shows_shares_of_the_limit():
             "multiply_adds_12_rows": 12e9,
             "embeddings_per_second": {"batch_1": 4.0, "batch_16": 5.0},
         },
-        **{"best_batch": "batch_16", "over_reference": {"batch_1": 2.0, "batch_16": 2.5}},
+        **{"best_batch": "batch_16", "over_original": {"batch_1": 2.0, "batch_16": 2.5}},
         "peak_rss_mib": 900.0,
     }
     head = {"machine": {"cpu": "A", "cores": 2}, "versions": {"python": "3"}, "date": "2026-01-01"}
@@ -419,7 +419,7 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
 
 def test_backends_stand_side_by_side_where_two_were_measured():
     model = {"block": "wider", "stages": 4, "pitch_axis": "circular", "precision": "float32"}
-    model |= {"attention": "none", "channels": 8, "frames": 400}
+    model |= {"attention": "none", "channels": 8, "vectors": 400}
     rates = {"best_batch": "batch_16", "embeddings_per_second": {"batch_1": 3.0, "batch_16": 5.0}}
     one = {"backend": "jax", "device": "cpu", **model}
     cells = [{**one, "part": "inference", **rates}, {**one, "part": "training", "failed": "x"}]

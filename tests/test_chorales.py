@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from kinet import scores
-from kinet.chorales import write_corpus
 from kinet.config import FeatureConfig
+from kinet.data.manifest import features_of
 from kinet.errors import DataError, KinetError, SettingsError
-from kinet.manifest import features_of
-from kinet.renditions import TRANSPOSITIONS
-from kinet.scores import (
+from kinet.versions import scores
+from kinet.versions.chorales import write_corpus
+from kinet.versions.renditions import TRANSPOSITIONS
+from kinet.versions.scores import (
     SAME_TUNE,
     chorales,
     distinct_pieces,
@@ -131,7 +131,7 @@ def test_complete_corpus_is_not_written_again(tmp_path, monkeypatch):
     first = write_corpus(tmp_path, 3, 2, workers=1)
     steps = []
     with monkeypatch.context() as patched:
-        patched.setattr("kinet.chorales.read_piece", None)
+        patched.setattr("kinet.versions.chorales.read_piece", None)
         again = write_corpus(tmp_path, 3, 2, workers=1, progress=lambda *step: steps.append(step))
     assert again == first
     assert steps == [(6, 6)]

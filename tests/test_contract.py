@@ -24,7 +24,7 @@ SIZES = {
     "channels": 4,
     "bottleneck_ratio": 2,
     "time_field": 12,
-    "frames": 99,
+    "vectors": 99,
     "embedding_size": 8,
 }
 
@@ -49,7 +49,7 @@ def test_every_loss_keeps_its_promises(name):
 
 
 def expected_convolutions(block: str, stages: int) -> int:
-    """From the reference's description; plug-ins are not in it."""
+    """From the original's description; plug-ins are not in it."""
     return {"simple": stages, "bottleneck": 3 * stages - 2, "wider": 2 * stages - 1}[block]
 
 
@@ -89,7 +89,7 @@ def test_every_block_with_every_attention(name, stages, modules, rng):
 def test_the_kernels_of_the_model_are_those_of_the_reference(stages):
     from kinet.model import build_embedder
 
-    config = ModelConfig(block="simple", stages=stages, attention=(), channels=4, frames=135)
+    config = ModelConfig(block="simple", stages=stages, attention=(), channels=4, vectors=135)
     model = build_embedder(config)
     for index in range(stages):
         later = index > 0

@@ -10,7 +10,7 @@ import pytest
 
 import kinet
 
-WITH_MUSIC21 = {"kinet.chorales", "kinet.scores"}
+WITH_MUSIC21 = {"kinet.versions.chorales", "kinet.versions.scores"}
 MODULES = sorted(module.name for module in pkgutil.walk_packages(kinet.__path__, "kinet."))
 
 

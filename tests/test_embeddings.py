@@ -10,15 +10,22 @@ import pytest
 
 from kinet.backend import can_fuse, compiled_for_inference
 from kinet.config import ModelConfig
-from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_frames
+from kinet.data.tracks import Track
+from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_vectors
 from kinet.errors import DataError
-from kinet.folding import inference_model
+from kinet.inference.convolutions import transformed_model
+from kinet.inference.folding import inference_model
 from kinet.model import build_embedder
-from kinet.tracks import Track
-from kinet.transformed import transformed_model
 
 CONFIG = ModelConfig(
-    "simple", 2, ("channel",), "circular", channels=16, time_field=12, frames=110, embedding_size=16
+    "simple",
+    2,
+    ("channel",),
+    "circular",
+    channels=16,
+    time_field=12,
+    vectors=110,
+    embedding_size=16,
 )
 
 
@@ -48,11 +55,11 @@ def tracks(tmp_path):
 
 def test_the_fast_form_gives_the_same_embeddings_at_every_length_and_batch(model, tracks):
     embedder = fast_embedder(model)
-    assert (embedder.size, embedder.frames) == (16, 110)
-    assert (embedder.minimum_frames, embedder.fixed_frames) == (CONFIG.minimum_frames, None)
-    for frames in (None, 101):
-        expected = embed_tracks(model, tracks, frames, batch_size=2)
-        found = embed_tracks(embedder, tracks, frames, batch_size=2)
+    assert (embedder.size, embedder.vectors) == (16, 110)
+    assert (embedder.minimum_vectors, embedder.fixed_vectors) == (CONFIG.minimum_vectors, None)
+    for vectors in (None, 101):
+        expected = embed_tracks(model, tracks, vectors, batch_size=2)
+        found = embed_tracks(embedder, tracks, vectors, batch_size=2)
         assert np.ptp(expected, axis=0).max() > 1e-3
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert found.dtype == np.float32
@@ -107,7 +114,7 @@ def means(seen=None):
             seen.append(batch.shape)
         return batch.mean(axis=1)
 
-    return Embedder(embed, size=12, frames=100, minimum_frames=40, fixed_frames=None)
+    return Embedder(embed, size=12, vectors=100, minimum_vectors=40, fixed_vectors=None)
 
 
 def test_all_batches_have_one_shape_and_rows_keep_their_order(tracks):
@@ -124,7 +131,7 @@ def test_all_batches_have_one_shape_and_rows_keep_their_order(tracks):
 def test_a_length_that_the_embedder_does_not_take_is_refused(tracks):
     with pytest.raises(DataError, match="T = 39 vectors was asked for; this model needs at least"):
         embed_tracks(means(), tracks, 39)
-    tied = Embedder(lambda batch: batch, 12, 100, 100, fixed_frames=100)
+    tied = Embedder(lambda batch: batch, 12, 100, 100, fixed_vectors=100)
     with pytest.raises(DataError, match="temporal attention ties this model to T = 100"):
-        usable_frames(tied, 101)
-    assert usable_frames(tied, None) == usable_frames(tied, 100) == 100
+        usable_vectors(tied, 101)
+    assert usable_vectors(tied, None) == usable_vectors(tied, 100) == 100

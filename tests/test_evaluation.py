@@ -15,9 +15,7 @@ from kinet import evaluation
 from kinet.errors import DataError, SettingsError
 from kinet.evaluation import evaluate
 
-REFERENCE = json.loads(
-    pathlib.Path(__file__).with_name("data").joinpath("metrics.json").read_text()
-)
+ORIGINAL = json.loads(pathlib.Path(__file__).with_name("data").joinpath("metrics.json").read_text())
 PER_QUERY = ("query_index", "average_precision", "precision_at_10", "first_rank", "hit_at_1")
 
 
@@ -39,7 +37,7 @@ def by_full_sort(embeddings, labels, protocol):
     cosines = dots * np.abs(dots) / np.maximum((rows**2).sum(axis=1), 1)
     found = []
     for query in range(len(labels)):
-        if protocol == "reference":
+        if protocol == "original":
             cosines[query, query] = 0
         hits, rank = [], 0
         for track in np.argsort(-cosines[query], kind="stable"):
@@ -60,12 +58,12 @@ def same(one, two):
     assert one.to_dict() == two.to_dict()
 
 
-@pytest.mark.parametrize("case", range(len(REFERENCE)))
+@pytest.mark.parametrize("case", range(len(ORIGINAL)))
 @pytest.mark.parametrize(
-    ("protocol", "key"), [("reference", "seed_code"), ("standard", "query_removed")]
+    ("protocol", "key"), [("original", "seed_code"), ("standard", "query_removed")]
 )
 def test_values_of_the_original_code(case, protocol, key):
-    case = REFERENCE[case]
+    case = ORIGINAL[case]
     metrics = evaluate(case["embedding"], case["labels"], protocol=protocol)
     expected = case[key]
     assert metrics.map == pytest.approx(expected["mAP"], abs=1e-6)
@@ -87,14 +85,14 @@ def test_negative_cosine_ranks_below_the_query_only_in_the_reference():
     # One relevant item, opposite to its query, and nothing else.
     embeddings, labels = [[1, 0], [-1, 0]], ["a", "a"]
     assert evaluate(embeddings, labels).first_rank.tolist() == [1, 1]
-    assert evaluate(embeddings, labels, protocol="reference").first_rank.tolist() == [2, 2]
+    assert evaluate(embeddings, labels, protocol="original").first_rank.tolist() == [2, 2]
 
 
 def test_a_cosine_of_zero_ties_with_the_query_only_in_the_reference():
     embeddings, labels = [[1, 0], [0, 1]], ["a", "a"]
     assert evaluate(embeddings, labels).first_rank.tolist() == [1, 1]
     # Query 0 comes before item 1 in the list; item 0 comes before query 1.
-    assert evaluate(embeddings, labels, protocol="reference").first_rank.tolist() == [2, 1]
+    assert evaluate(embeddings, labels, protocol="original").first_rank.tolist() == [2, 1]
 
 
 def test_equal_tracks_rank_in_the_order_of_the_list():
@@ -142,7 +140,7 @@ def test_labels_can_be_anything_hashable():
     same(expected, evaluate(embeddings, labels.astype(str)))
 
 
-@pytest.mark.parametrize("protocol", ["standard", "reference"])
+@pytest.mark.parametrize("protocol", ["standard", "original"])
 @pytest.mark.parametrize(
     ("counted", "per_item"),
     [(0, 0), (10**9, 0), (10**9, 10**9)],
@@ -163,20 +161,20 @@ def test_agrees_with_a_full_sort(protocol, counted, per_item, monkeypatch):
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.integers(0, 10**6), st.integers(1, 70), st.sampled_from(["standard", "reference"]))
-def test_the_block_size_does_not_matter(seed, block, protocol):
+@given(st.integers(0, 10**6), st.integers(1, 70), st.sampled_from(["standard", "original"]))
+def test_the_block_size_does_not_matter(seed, chunk, protocol):
     rng = np.random.default_rng(seed)
     embeddings = rng.normal(size=(60, 17)).astype(np.float32)
     embeddings[rng.integers(0, 60, 20)] = embeddings[rng.integers(0, 60, 20)]
     labels = rng.integers(0, 12, 60)
     same(
-        evaluate(embeddings, labels, protocol=protocol, block=block),
+        evaluate(embeddings, labels, protocol=protocol, chunk=chunk),
         evaluate(embeddings, labels, protocol=protocol),
     )
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.permutations(range(30)), st.sampled_from(["standard", "reference"]))
+@given(st.permutations(range(30)), st.sampled_from(["standard", "original"]))
 def test_the_order_of_the_list_does_not_matter_without_ties(order, protocol):
     rng = np.random.default_rng(0)
     embeddings, labels = rng.normal(size=(30, 8)), np.arange(30) // 4
@@ -200,7 +198,7 @@ def test_sums_are_exact():
 def test_progress_is_told_after_every_block():
     calls = []
     embeddings, labels = made_up(25, 1)
-    evaluate(embeddings, labels, block=10, progress=lambda done, total: calls.append((done, total)))
+    evaluate(embeddings, labels, chunk=10, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(10, 25), (20, 25), (25, 25)]
 
 
@@ -208,7 +206,7 @@ def test_a_song_with_very_many_versions_needs_little_memory_and_time():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(1500, 8))
     tracemalloc.start()
-    metrics = evaluate(embeddings, np.zeros(1500, int), block=10)
+    metrics = evaluate(embeddings, np.zeros(1500, int), chunk=10)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert metrics.map == pytest.approx(1)  # everything is relevant
@@ -257,5 +255,5 @@ def test_unknown_protocol():
 
 
 def test_block_below_one():
-    with pytest.raises(SettingsError, match="block is 0; allowed: an integer from 1"):
-        evaluate(np.ones((2, 2)), [0, 0], block=0)
+    with pytest.raises(SettingsError, match="chunk is 0; allowed: an integer from 1"):
+        evaluate(np.ones((2, 2)), [0, 0], chunk=0)

@@ -19,21 +19,21 @@ from kinet import export as exporting
 from kinet.checkpoint import Metadata, plugins_of, save
 from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
+from kinet.data.manifest import write_features
+from kinet.data.tracks import Track
 from kinet.embeddings import embed_tracks
 from kinet.errors import CheckpointError, ExportError
 from kinet.export import FORMATS, export, load_export, read_export_metadata
 from kinet.export.comparing import compare_maps
-from kinet.export.formats import choose_road
+from kinet.export.formats import choose_converter
 from kinet.export.network import as_float32, load_network
 from kinet.export.placing import default_target, place
-from kinet.manifest import write_features
 from kinet.model import build_classifier, build_embedder
-from kinet.tracks import Track
 
 # Keras's own, under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SMALL = {"stages": 2, "channels": 8, "time_field": 6, "frames": 110, "embedding_size": 16}
+SMALL = {"stages": 2, "channels": 8, "time_field": 6, "vectors": 110, "embedding_size": 16}
 CONFIGS = {
     "fixed": ModelConfig(block="simple", attention=("channel", "temporal"), **SMALL),
     "dynamic": ModelConfig(
@@ -44,7 +44,7 @@ CONFIGS = {
 
 def usable(name):
     try:
-        choose_road(FORMATS[name])
+        choose_converter(FORMATS[name])
     except ExportError:
         return False
     return True
@@ -57,9 +57,9 @@ def needs(name):
     return pytest.mark.skipif(not usable(name), reason=f"no library here that writes {name}")
 
 
-def hpcp(count, frames, seed=3):
+def hpcp(count, vectors, seed=3):
     """Random HPCP from dense to sparse, so that embeddings differ."""
-    values = np.random.default_rng(seed).random((count, frames, 12))
+    values = np.random.default_rng(seed).random((count, vectors, 12))
     return (values ** (2.0 ** np.arange(count))[:, None, None]).astype("float32")
 
 
@@ -70,7 +70,7 @@ def write_model(path, config, policy="float32"):
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    model(hpcp(8, config.frames), training=True)
+    model(hpcp(8, config.vectors), training=True)
     save(path, model, Metadata(config, songs=("a", "b", "c"), plugins=plugins_of(config)))
     return path
 
@@ -131,8 +131,8 @@ class TestEveryFormat:
         assert said["fingerprint"] == Metadata(config).features.fingerprint()
         assert said["features"] == Metadata(config).features.to_dict()
         assert said["kinet"]
-        least = config.minimum_frames if kind == "dynamic" else config.frames
-        assert said["input"]["minimum_frames"] == least
+        least = config.minimum_vectors if kind == "dynamic" else config.vectors
+        assert said["input"]["minimum_vectors"] == least
         assert said["input"]["dynamic"] == list(exports[kind, name].dynamic_axes)
         assert "songs" not in said
 
@@ -153,13 +153,15 @@ def test_narrower_files_are_smaller_and_near(exports, tmp_path, precision, small
     files = [tmp_path / file.name for file in form.files(done.path)]
     for file, copy in zip(form.files(done.path), files, strict=True):
         shutil.copyfile(file, copy)
-    importlib.import_module(form.module).narrow(files[1], precision, TRACKS, tmp_path / "scratch")
+    importlib.import_module(form.module).reduce_precision(
+        files[1], precision, TRACKS, tmp_path / "scratch"
+    )
     assert files[0].stat().st_size < smaller * done.path.with_suffix(".bin").stat().st_size
     assert read_export_metadata(files[1]) == read_export_metadata(done.path)
-    full, narrow = (load_export(path).embed(TRACKS) for path in (done.path, files[1]))
-    assert narrow.shape == full.shape
-    assert cosine < (narrow * full).sum(axis=1).mean() < 1 - 1e-7
-    np.testing.assert_allclose(np.linalg.norm(narrow, axis=1), 1, atol=1e-5)
+    full, reduced = (load_export(path).embed(TRACKS) for path in (done.path, files[1]))
+    assert reduced.shape == full.shape
+    assert cosine < (reduced * full).sum(axis=1).mean() < 1 - 1e-7
+    np.testing.assert_allclose(np.linalg.norm(reduced, axis=1), 1, atol=1e-5)
 
 
 @needs(ANY)
@@ -173,8 +175,8 @@ def test_an_exported_file_embeds_a_list(exports, models, tmp_path):
     rows = embed_tracks(load_export(exports["fixed", ANY].path), tracks, batch_size=2)
     np.testing.assert_allclose(rows, embed_tracks(kinet.load(models["fixed"]), tracks), atol=1e-4)
     embedder = load_export(exports["dynamic", ANY].path)
-    assert (embedder.size, embedder.frames, embedder.fixed_frames) == (16, 110, None)
-    assert load_export(exports["fixed", ANY].path).fixed_frames == 110
+    assert (embedder.size, embedder.vectors, embedder.fixed_vectors) == (16, 110, None)
+    assert load_export(exports["fixed", ANY].path).fixed_vectors == 110
 
 
 @needs(ANY)
@@ -397,14 +399,14 @@ class TestMissingLibraries:
 
     def test_the_road_depends_on_what_is_there(self, without):
         without()
-        assert choose_road(FORMATS["onnx"]).backend == "tensorflow"
+        assert choose_converter(FORMATS["onnx"]).backend == "tensorflow"
         without("tf2onnx")
-        assert choose_road(FORMATS["onnx"]).backend == "torch"
+        assert choose_converter(FORMATS["onnx"]).backend == "torch"
         without("tensorflow")
-        assert choose_road(FORMATS["openvino"]).backend == "torch"
+        assert choose_converter(FORMATS["openvino"]).backend == "torch"
         without("tensorflow", "torch")
         with pytest.raises(ExportError, match=r"written with tensorflow \+ onnx .* or torch \+"):
-            choose_road(FORMATS["onnx"])
+            choose_converter(FORMATS["onnx"])
 
 
 @pytest.mark.slow
@@ -416,7 +418,9 @@ def test_a_process_that_only_writes(models, tmp_path):
     job = {"model_file": str(models["fixed"]), "target": str(target), "format": "onnx"}
     job["precision"] = "float32"
     form = FORMATS["onnx"]
-    exporting._run_child(choose_road(form).backend, {**job, "tasks": ["write"]}, tmp_path, form)
+    exporting._run_child(
+        choose_converter(form).backend, {**job, "tasks": ["write"]}, tmp_path, form
+    )
     with np.load(tmp_path / "write.npz") as arrays:
         rows = [arrays[name] for name in arrays.files]
     for ours, theirs in zip(rows, network.run(network.batches()), strict=True):
@@ -426,14 +430,14 @@ def test_a_process_that_only_writes(models, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    any(FORMATS["onnx"].roads[1].missing()) or not importlib.util.find_spec("onnxruntime"),
+    any(FORMATS["onnx"].converters[1].missing()) or not importlib.util.find_spec("onnxruntime"),
     reason="torch, onnx, onnxscript or onnxruntime is not installed",
 )
 def test_onnx_without_tensorflow(models, tmp_path, monkeypatch):
     """Dynamic in both axes; how it compares is checked within."""
     form = FORMATS["onnx"]
-    only_torch = dataclasses.replace(form, roads=form.roads[1:])
-    monkeypatch.setattr(exporting, "choose_road", lambda _: only_torch.roads[0])
+    only_torch = dataclasses.replace(form, converters=form.converters[1:])
+    monkeypatch.setattr(exporting, "choose_converter", lambda _: only_torch.converters[0])
     done = export(models["dynamic"], "onnx", tmp_path / "x.onnx")
     assert done.written_by == "torch"
     assert done.dynamic_axes == ("batch", "T")
@@ -466,7 +470,7 @@ def test_the_sample_has_several_sizes(models):
     fixed, _ = load_network(models["fixed"])
     dynamic, _ = load_network(models["dynamic"])
     assert [batch.shape for batch in fixed.batches()] == [(4, 110, 12), (1, 110, 12)]
-    assert dynamic.batches()[2].shape == (2, CONFIGS["dynamic"].minimum_frames, 12)
+    assert dynamic.batches()[2].shape == (2, CONFIGS["dynamic"].minimum_vectors, 12)
     assert all(0 <= batch.min() <= batch.max() <= 1 for batch in dynamic.batches())
 
 

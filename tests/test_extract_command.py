@@ -16,8 +16,8 @@ import kinet
 from kinet.checkpoint import Metadata, read_metadata, save
 from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
-from kinet.manifest import write_features
-from kinet.runs import RunFolders
+from kinet.data.manifest import write_features
+from kinet.training.runs import RunFolders
 
 SMALL = [
     *("--block", "simple", "-S", "1", "--ki-out-channel", "8", "--embedding-len", "16"),

@@ -20,13 +20,13 @@ import worker_functions
 import kinet
 from kinet.audio import AudioError, read_audio
 from kinet.config import FeatureConfig
+from kinet.data.manifest import features_of, read_manifest, write_features
+from kinet.data.tracks import read_hpcp, read_list
 from kinet.errors import DataError, SettingsError
 from kinet.extraction import ExtractionStopped, batch, extract_all, extract_file, recording
+from kinet.extraction.sources import Source, read_sources
 from kinet.extraction.workers import PATIENCE, Death, Unwanted, work_off
-from kinet.hpcp import hpcp_of_blocks
-from kinet.manifest import features_of, read_manifest, write_features
-from kinet.sources import Source, read_sources
-from kinet.tracks import read_hpcp, read_list
+from kinet.features.hpcp import hpcp_of_blocks
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -182,7 +182,7 @@ def test_a_recording_that_cannot_be_read_in_other_ways(music, tmp_path, monkeypa
         raise error
         yield
 
-    monkeypatch.setattr(recording, "read_blocks", fail)
+    monkeypatch.setattr(recording, "read_chunks", fail)
     report = extract(music, tmp_path / "out")
     assert [failure.message for failure in report.failed] == [said] * 3
 

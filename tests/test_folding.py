@@ -8,9 +8,9 @@ import pytest
 from keras import layers, ops
 from networks import SMALL, count, hpcp, network_of, rows_of, settle
 
-from kinet.attended import AttendedMaximum, attention_joined
 from kinet.config import ModelConfig
-from kinet.folding import inference_model
+from kinet.inference.folding import inference_model
+from kinet.inference.joined_attention import AttendedMaximum, attention_joined
 from kinet.layers import AxisAttention, LocalTimeAttention, PitchWrap
 from kinet.model import build_classifier, build_embedder, embedder_of
 

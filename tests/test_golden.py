@@ -1,4 +1,4 @@
-"""The function of the reference, from its own checkpoints, inputs and outputs."""
+"""The function of the original, from its own checkpoints, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from kinet.conversion import network_of
 from kinet.model import embedder_of
-from kinet.original import read_original
+from kinet.original.conversion import network_of
+from kinet.original.reading import read_original
 
 ARCHIVE = Path(__file__).parent / "data" / "golden.tar.xz"
 with tarfile.open(ARCHIVE) as archive:
@@ -89,5 +89,5 @@ def test_circular_axis_is_exactly_invariant_to_key_with_attention(golden, name):
         ]
         change[axis] = np.abs(embeddings[1] - embeddings[0]).max()
     assert change["circular"] < 2e-6
-    # The reference counts wrapped rows twice: this is what circular repairs.
+    # The original counts wrapped rows twice: this is what circular repairs.
     assert change["unrolled"] > 1e-4

@@ -11,7 +11,7 @@ from signals import signals
 
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
-from kinet.hpcp import (
+from kinet.features.hpcp import (
     fold_peaks,
     harmonic_strengths,
     hpcp_from_peaks,
@@ -127,7 +127,7 @@ def test_pooling_sums_and_divides_by_the_maximum():
     hpcp[0, :2] = 1.0, 0.5
     hpcp[1, :2] = 1.0, 1.0
     pooled = pool_frames(hpcp, 2)
-    # The second and third blocks are silent, the seventh frame is a tail.
+    # The second and third chunks are silent, the seventh frame is a tail.
     assert pooled.shape == (3, 12)
     assert pooled[0, :2].tolist() == [1.0, 0.75]
     assert not pooled[1:].any()

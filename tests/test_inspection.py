@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kinet.inspection import Problem, inspect
-from kinet.tracks import Track, feature_path
+from kinet.data.inspection import Problem, inspect
+from kinet.data.tracks import Track, feature_path
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def track(tmp_path):
     return make
 
 
-def hpcp(seed, frames=30):
-    return np.random.default_rng(seed).random((frames, 12))
+def hpcp(seed, vectors=30):
+    return np.random.default_rng(seed).random((vectors, 12))
 
 
 @pytest.fixture

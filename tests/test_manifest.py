@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinet.config import FeatureConfig
-from kinet.errors import DataError
-from kinet.manifest import (
+from kinet.data.manifest import (
     Entry,
     features_of,
     read_manifest,
@@ -19,7 +18,8 @@ from kinet.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.tracks import read_list
+from kinet.data.tracks import read_list
+from kinet.errors import DataError
 
 ENTRY = Entry("s1", "v1", "/music/a b.wav", 4096, 1795375781118617216, 12.5, 26, "c410c87cfcc0")
 OTHER = FeatureConfig(hop_size=512, maximum_peaks=100, window="hann")

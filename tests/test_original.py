@@ -13,7 +13,7 @@ from test_golden import ARCHIVE
 import kinet
 from kinet.cli import run
 from kinet.errors import CheckpointError
-from kinet.original import read_original
+from kinet.original.reading import read_original
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_weights_without_settings_are_enough(checkpoint, tmp_path):
     config = read_original(bare).config
     assert (config.block, config.stages, config.attention) == ("wider", 4, ("channel",))
     # Nothing in the weights tells T without temporal attention: the default of the original.
-    assert config.frames == 400
+    assert config.vectors == 400
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from kinet.batches import TrainingBatches, first_vectors
 from kinet.cli import run
 from kinet.config import FeatureConfig
+from kinet.data.batches import TrainingBatches, first_vectors
+from kinet.data.manifest import features_of, require_same_features, write_features
+from kinet.data.packing import MAGIC, pack, packed_features, read_tracks
+from kinet.data.tracks import FeatureError, present, read_list
 from kinet.errors import DataError
-from kinet.manifest import features_of, require_same_features, write_features
-from kinet.packing import MAGIC, pack, packed_features, read_tracks
-from kinet.tracks import FeatureError, present, read_list
 
 LENGTHS = {("s1", "v1"): 3, ("s1", "v2"): 50, ("s2", "v1"): 20}
 

@@ -137,7 +137,7 @@ def test_a_plugin_that_is_something_else(registry, install, source, message):
 def test_offering_lends_a_plugin_and_takes_it_back(registry):
     before = registry.get("simple")
     mine, other = (Block(name, "mine", before.build) for name in ("simple", "other"))
-    with registry.offering(mine), registry.offering(other):
+    with registry.registered(mine), registry.registered(other):
         assert registry.get("simple") is mine
         assert registry.get("other") is other
     assert registry.get("simple") is before

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kinet.config import FeatureConfig
-from kinet.notes import Notes, Timbre, pitch_profiles, render
-from kinet.renditions import MANNERS, Rendition, arrange, draw_rendition
+from kinet.versions.notes import Notes, Timbre, pitch_profiles, render
+from kinet.versions.renditions import MANNERS, Rendition, arrange, draw_rendition
 
 PLAIN = Rendition(
     transposition=0,

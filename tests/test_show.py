@@ -8,7 +8,7 @@ import soundfile
 
 from kinet.cli import run
 from kinet.config import FeatureConfig
-from kinet.manifest import write_features
+from kinet.data.manifest import write_features
 from kinet.pictures import draw_hpcp, pitch_names
 
 PNG = b"\x89PNG"

@@ -7,7 +7,7 @@ import pytest
 
 from kinet.config import FeatureConfig
 from kinet.errors import DataError, SettingsError
-from kinet.spectrum import FRAMES_AT_ONCE, frames_of, peaks_of_spectra, spectral_peaks
+from kinet.features.spectrum import FRAMES_AT_ONCE, frames_of, peaks_of_spectra, spectral_peaks
 
 RATE = 44100
 SMALL = FeatureConfig(frame_size=8, hop_size=2)
@@ -17,8 +17,8 @@ def sine(hertz, amplitude=1.0, samples=4096):
     return amplitude * np.sin(2 * np.pi * hertz * np.arange(samples) / RATE)
 
 
-def all_frames(blocks, config=SMALL):
-    lots = list(frames_of(blocks, config))
+def all_frames(chunks, config=SMALL):
+    lots = list(frames_of(chunks, config))
     return np.concatenate(lots) if lots else np.zeros((0, config.frame_size))
 
 

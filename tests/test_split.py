@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinet.cli import run
+from kinet.data.splits import split_by_song
+from kinet.data.tracks import Track, read_list
 from kinet.errors import DataError, SettingsError
-from kinet.splits import split_by_song
-from kinet.tracks import Track, read_list
 
 
 def tracks_of(sizes):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from kinet.chorales import write_corpus
 from kinet.errors import DataError
-from kinet.hpcp import hpcp_of_blocks
-from kinet.notes import Notes, Timbre, render
-from kinet.synthesis import synthesise
+from kinet.features.hpcp import hpcp_of_blocks
+from kinet.versions.chorales import write_corpus
+from kinet.versions.notes import Notes, Timbre, render
+from kinet.versions.synthesis import synthesise
 
 RATE = 44100
 NO_STROKES = np.zeros(0)
@@ -87,7 +87,7 @@ FIELDS = ("start", "end", "pitch", "magnitude", "decay", "strokes")
 
 @pytest.mark.skipif(not importlib.util.find_spec("music21"), reason="needs the extra quickstart")
 def test_a_recording_of_a_song_in_a_key_of_its_own(tmp_path):
-    from kinet.recordings import write_recording
+    from kinet.versions.recordings import write_recording
 
     corpus = write_corpus(tmp_path / "corpus", songs=3, versions=2, workers=1)
     paths = [tmp_path / f"{name}.flac" for name in "ab"]

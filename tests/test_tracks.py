@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinet.errors import DataError
-from kinet.tracks import (
+from kinet.data.tracks import (
     FeatureError,
     Track,
     feature_path,
@@ -23,6 +22,7 @@ from kinet.tracks import (
     read_list,
     read_numbered,
 )
+from kinet.errors import DataError
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ import pytest
 
 import kinet
 from kinet.backend import on_cpu
-from kinet.batches import TrainingBatches, first_vectors
 from kinet.checkpoint import load_model, read_metadata, read_state
 from kinet.cli import run
 from kinet.config import TrainConfig
+from kinet.data.batches import TrainingBatches, first_vectors
+from kinet.data.tracks import Track, read_list
 from kinet.errors import CheckpointError, DataError
-from kinet.tracks import Track, read_list
-from kinet.training import is_finished
+from kinet.training.fitting import is_finished
 
 SMALL = [
     *("--block", "wider", "-S", "3", "--ki-out-channel", "8", "--embedding-len", "8"),

@@ -1,4 +1,4 @@
-"""The attention registry: modules that a conv block applies after its batch normalisation."""
+"""The attention registry: modules that a convolution unit applies after its batch normalisation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kinet.registry import Registry
 
 
 @dataclass(frozen=True)
-class Site:
+class AttentionSettings:
     """Where an attention module is built.
 
     Attributes
@@ -39,7 +39,7 @@ class Attention:
     description : str
         One line for ``kinet plugins``.
     build : callable
-        ``build(x, site) -> tensor``: from a Keras tensor ``(B, rows, T, C)`` to one of the same
+        ``build(x, settings) -> tensor``: from a Keras tensor ``(B, rows, T, C)`` to one of the same
         shape. Import Keras inside it, so that listing plug-ins stays instant.
     fixed_length : bool
         Whether weights depend on T; a model with it takes only its own T.
@@ -47,7 +47,7 @@ class Attention:
 
     name: str
     description: str
-    build: Callable[[Any, Site], Any]
+    build: Callable[[Any, AttentionSettings], Any]
     fixed_length: bool = False
 
 

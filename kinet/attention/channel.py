@@ -1,21 +1,21 @@
-"""Channel attention of the reference (after CBAM, Woo et al. 2018)."""
+"""Channel attention of the original (after CBAM, Woo et al. 2018)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kinet.attention import Attention, Site
+from kinet.attention import Attention, AttentionSettings
 
 
-def build(x: Any, site: Site) -> Any:
+def build(x: Any, settings: AttentionSettings) -> Any:
     """Weigh channels by their mean and maximum over pitch and time."""
     from kinet.layers import AxisAttention
 
-    return AxisAttention(axis=3, ratio=site.ratio, l2=site.l2, name=site.name)(x)
+    return AxisAttention(axis=3, ratio=settings.ratio, l2=settings.l2, name=settings.name)(x)
 
 
 attention = Attention(
     name="channel",
-    description="CBAM over channels, squeezing pitch and time (the reference's)",
+    description="CBAM over channels, squeezing pitch and time (the original's)",
     build=build,
 )

@@ -22,7 +22,7 @@ from kinet.audio.lengths import require_end
 from kinet.audio.mono import RATES
 from kinet.errors import SettingsError
 
-__all__ = ["SUFFIXES", "AudioError", "read_audio", "read_blocks"]
+__all__ = ["SUFFIXES", "AudioError", "read_audio", "read_chunks"]
 
 #: Lower-case suffixes that a search of folders takes for audio, or for video with sound.
 SUFFIXES = frozenset(
@@ -36,7 +36,7 @@ SUFFIXES = frozenset(
 _QUALITY = "HQ"
 
 
-def read_blocks(
+def read_chunks(
     path: str | os.PathLike[str], sample_rate: int = 44100
 ) -> Iterator[NDArray[np.float32]]:
     """Decode a file piece by piece.
@@ -75,7 +75,7 @@ def read_blocks(
     AudioError
         While it is iterated, if the file is missing, no regular file, unreadable, empty, holds no
         audio that can be decoded, is damaged or cut off, has no sample, NaN or infinity, or claims
-        a rate outside 4,000 to 768,000 Hz or more than 64 channels. The blocks given before are
+        a rate outside 4,000 to 768,000 Hz or more than 64 channels. The chunks given before are
         then a part of the signal, not to be used.
     SettingsError
         If `sample_rate` is outside its range.
@@ -86,7 +86,7 @@ def read_blocks(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "half a second of silence.flac")
     ...     soundfile.write(path, np.zeros((11025, 2)), 22050)
-    ...     sum(len(block) for block in read_blocks(path))
+    ...     sum(len(chunk) for chunk in read_chunks(path))
     22050
     """
     if not RATES[0] <= sample_rate <= RATES[1]:
@@ -95,15 +95,15 @@ def read_blocks(
         )
     path = Path(path)
     given = 0
-    for block in _resampled(_decoded(path), sample_rate):
-        if not len(block):
+    for chunk in _resampled(_decoded(path), sample_rate):
+        if not len(chunk):
             continue
-        finite = np.isfinite(block)
+        finite = np.isfinite(chunk)
         if not finite.all():
             seconds = (given + int(finite.argmin())) / sample_rate
             raise AudioError(path, f"NaN or infinity at {seconds:.2f} s; need finite samples")
-        given += len(block)
-        yield block
+        given += len(chunk)
+        yield chunk
     if not given:
         raise AudioError(path, "no samples in it; need sound")
 
@@ -114,7 +114,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 44100) -> NDArra
     Parameters
     ----------
     path, sample_rate
-        As in `read_blocks`.
+        As in `read_chunks`.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 44100) -> NDArra
     Raises
     ------
     AudioError, SettingsError
-        As `read_blocks`.
+        As `read_chunks`.
 
     Examples
     --------
@@ -135,11 +135,11 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 44100) -> NDArra
     ...     read_audio(path)
     array([0.25 , 0.375], dtype=float32)
     """
-    return np.concatenate(list(read_blocks(path, sample_rate)))
+    return np.concatenate(list(read_chunks(path, sample_rate)))
 
 
 def _decoded(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Rate and mono block, again and again, by the decoder that suits the content."""
+    """Rate and mono chunk, again and again, by the decoder that suits the content."""
     # Not at the top: what only needs SUFFIXES or AudioError should not wait for FFmpeg.
     from kinet.audio import coded, lossless
 
@@ -149,14 +149,14 @@ def _decoded(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
         held = 0.0
         if sound is not None:
             with sound:
-                for rate, block in lossless.blocks(path, sound):
-                    held += len(block) / rate
-                    yield rate, block
+                for rate, chunk in lossless.chunks(path, sound):
+                    held += len(chunk) / rate
+                    yield rate, chunk
         else:
             file.seek(0)
-            for rate, block in coded.blocks(path, file):
-                held += len(block) / rate
-                yield rate, block
+            for rate, chunk in coded.chunks(path, file):
+                held += len(chunk) / rate
+                yield rate, chunk
         require_end(path, file, held)
 
 
@@ -179,18 +179,18 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _resampled(
-    blocks: Iterator[tuple[int, NDArray[np.float32]]], sample_rate: int
+    chunks: Iterator[tuple[int, NDArray[np.float32]]], sample_rate: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Blocks of any rate, which may change between two, to blocks of one rate."""
+    """Chunks of any rate, which may change between two, to chunks of one rate."""
     rate, resampler = sample_rate, None
     nothing = np.empty(0, np.float32)
-    for block_rate, block in blocks:
-        if block_rate != rate:
+    for chunk_rate, chunk in chunks:
+        if chunk_rate != rate:
             if resampler is not None:
                 yield resampler.resample_chunk(nothing, last=True)
-            rate, resampler = block_rate, None
+            rate, resampler = chunk_rate, None
             if rate != sample_rate:
                 resampler = soxr.ResampleStream(rate, sample_rate, 1, quality=_QUALITY)
-        yield block if resampler is None else resampler.resample_chunk(block)
+        yield chunk if resampler is None else resampler.resample_chunk(chunk)
     if resampler is not None:
         yield resampler.resample_chunk(nothing, last=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kinet.audio.errors import AudioError
 from kinet.audio.lengths import require_whole
-from kinet.audio.mono import BLOCK, mono, require_sane
+from kinet.audio.mono import CHUNK, mono, require_sane
 
 # What people keep music in. FFmpeg knows hundreds of formats more; some are lists of other files,
 # which a text named .mp3 may turn out to be, and would be opened.
@@ -38,8 +38,8 @@ class _Kind(NamedTuple):
     sample_format: str  # FFmpeg's name, without the p of planar
 
 
-def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Sample rate and mono block, again and again; `file` is at its start."""
+def chunks(path: Path, file: BinaryIO) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Sample rate and mono chunk, again and again; `file` is at its start."""
     try:
         container = av.open(
             _File(file),
@@ -152,12 +152,12 @@ def _declared(container: Any, stream: Any) -> tuple[float | None, list[Any]]:
 
 
 def _gathered(pieces: Iterator[tuple[_Kind, Any]]) -> Iterator[tuple[_Kind, Any]]:
-    """Arrays of some hundred samples to arrays of at least BLOCK, as long as they are of a kind."""
+    """Arrays of some hundred samples to arrays of at least CHUNK, as long as they are of a kind."""
     gathered: list[Any] = []
     count = 0
     kind: _Kind | None = None
     for piece_kind, piece in pieces:
-        if kind is not None and (count >= BLOCK or piece_kind != kind):
+        if kind is not None and (count >= CHUNK or piece_kind != kind):
             yield kind, np.concatenate(gathered, axis=1)
             gathered, count = [], 0
         kind = piece_kind

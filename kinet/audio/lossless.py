@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinet.audio.errors import AudioError
 from kinet.audio.lengths import require_whole
-from kinet.audio.mono import BLOCK, mono, require_sane
+from kinet.audio.mono import CHUNK, mono, require_sane
 
 HEAD = 12  # bytes that tell
 _KINDS = {
@@ -60,13 +60,13 @@ def opened(path: Path) -> _Stream | None:
     return file
 
 
-def blocks(path: Path, file: _Stream) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Sample rate and mono block, again and again."""
+def chunks(path: Path, file: _Stream) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Sample rate and mono chunk, again and again."""
     rate, channels = file.samplerate, file.channels
     require_sane(path, rate, channels)
     # Only flac: of the others libsndfile says what is there, not what was declared.
     declared = file.frames / rate if 0 < file.frames < _UNKNOWN else None
-    buffer = np.empty((BLOCK, channels), np.float32)
+    buffer = np.empty((CHUNK, channels), np.float32)
     held = 0
     while True:
         try:

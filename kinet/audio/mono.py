@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from kinet.audio.errors import AudioError
 
-# Samples of a block before it is resampled: large enough that Python costs nothing beside the
+# Samples of a chunk before it is resampled: large enough that Python costs nothing beside the
 # decoder, small enough for a processor's cache.
-BLOCK = 2**15
+CHUNK = 2**15
 # A header may claim 1 Hz, 4 GHz or 65,535 channels; what the claim would cost is never allocated.
 RATES = (4_000, 768_000)
 CHANNELS = 64

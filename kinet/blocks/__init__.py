@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from kinet.registry import Registry
 
 
-class ConvBlock(Protocol):
+class ConvUnit(Protocol):
     """Conv -> BN -> attention -> LeakyReLU, as `kinet.model` makes it."""
 
     def __call__(
@@ -42,7 +42,7 @@ class Stage:
     kernel: tuple[int, int]
     channels: int
     squeezed_channels: int
-    conv_block: ConvBlock
+    conv_unit: ConvUnit
 
     @property
     def is_first(self) -> bool:
@@ -87,7 +87,7 @@ class Stage:
             ``(B, rows - (k_rows - 1) * d_rows, T - (k_columns - 1) * d_columns, filters)``; on the
             circular pitch axis 12 rows.
         """
-        return self.conv_block(
+        return self.conv_unit(
             x,
             f"stage{self.index}_{part}",
             self.channels if filters is None else filters,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from kinet.commands import output
-from kinet.inspection import Problem, inspect
-from kinet.tracks import Track, read_numbered
+from kinet.data.inspection import Problem, inspect
+from kinet.data.tracks import Track, read_numbered
 
 # Shorter lists are read before a progress bar could be looked at.
 _LONG_LIST = 200

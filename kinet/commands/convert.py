@@ -25,12 +25,12 @@ def command(old: Path, new: Path, force: bool, backend: str | None, gpu: str | N
         raise CheckpointError(f"{new} is there already; use --force to replace it")
     start_backend(backend, gpu)
 
-    from kinet.conversion import convert
+    from kinet.original.conversion import convert
 
     metadata = convert(old, new)
     model = metadata.model
     say(
         f"{new}: block {model.block}, S = {model.stages}, attention "
-        f"{', '.join(model.attention) or 'none'}, T = {model.frames}, {model.channels} channels, "
+        f"{', '.join(model.attention) or 'none'}, T = {model.vectors}, {model.channels} channels, "
         f"{len(metadata.songs)} songs"
     )

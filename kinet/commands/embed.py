@@ -15,9 +15,9 @@ from kinet.commands.options import (
     read_complete_list,
 )
 from kinet.commands.output import say, tracks_progress
+from kinet.data.manifest import require_same_features
 from kinet.errors import DataError
 from kinet.files import write_atomically
-from kinet.manifest import require_same_features
 
 
 @click.command("embed")
@@ -45,7 +45,7 @@ def command(
     """
     import numpy as np
 
-    from kinet.runs import newest_best
+    from kinet.training.runs import newest_best
 
     if out.exists() and not force:
         raise DataError(f"{out} is there already; use --force to replace it")

@@ -18,12 +18,12 @@ from kinet.commands.options import (
     require_layout,
 )
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
+from kinet.data.manifest import require_same_features
+from kinet.data.packing import read_tracks
+from kinet.data.tracks import Track, present
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
-from kinet.manifest import require_same_features
 from kinet.metrics import Metrics
-from kinet.packing import read_tracks
-from kinet.tracks import Track, present
 
 
 @click.command("eval")
@@ -65,7 +65,7 @@ def command(
     ranked. Queries without another version in the list are left out, and counted.
     """
     from kinet.errors import SettingsError
-    from kinet.runs import newest_best
+    from kinet.training.runs import newest_best
 
     missing: list[Track] = []
     if allow_missing:

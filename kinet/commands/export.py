@@ -12,7 +12,7 @@ from kinet.commands import output
 from kinet.commands.options import TEST_LIST, data_option, path_type, read_complete_list
 from kinet.export import FORMATS, MAP_LOSS, TOLERANCE, Exported, export
 from kinet.export.formats import FULL_PRECISION
-from kinet.runs import newest_best
+from kinet.training.runs import newest_best
 
 _PRECISIONS = list(dict.fromkeys(name for form in FORMATS.values() for name in form.precisions))
 

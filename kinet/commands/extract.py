@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kinet.commands.layouts import Layout, layout_options
+from kinet.commands.dataset_options import DatasetOptions, dataset_options
 from kinet.commands.options import path_type
 from kinet.commands.output import json_option, progress_bar, say, show_json
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1), help="Processes. By default one for every core.")
 @json_option
 @click.pass_context
-@layout_options
+@dataset_options
 def command(
     ctx: click.Context,
     sources: tuple[Path, ...],
     out: Path,
     workers: int | None,
     as_json: bool,
-    layout: Layout | None,
+    dataset: DatasetOptions | None,
 ) -> None:
     """Make features of audio files: HPCP in DIR/<song>_<version>.npy.
 
@@ -42,19 +42,19 @@ def command(
     is a song of its own. DIR also gets a list for the other commands, manifest.csv (which file was
     made of which recording) and features.json (the settings).
 
-    With --layout SOURCE is the folder of a data set, and its lists give the ids: covers80
+    With --dataset SOURCE is the folder of a data set, and its lists give the ids: covers80
     (Covers80 as it unpacks), shs100k (recordings of --list; what is not there is counted, written
     to DIR/missing-LIST and no error), da-tacos (HPCP in place of audio).
 
     Recordings that cannot be used are listed at the end; the exit code is 1 then. What is finished
     is not made again: after Ctrl-C, the same command goes on.
     """
+    from kinet.data.manifest import LIST
     from kinet.extraction import ExtractionStopped, extract_all
-    from kinet.manifest import LIST
-    from kinet.sources import read_sources
+    from kinet.extraction.sources import read_sources
 
-    if layout:
-        extract = layout.prepare(sources[0], out, workers)
+    if dataset:
+        extract = dataset.prepare(sources[0], out, workers)
     else:
         extract = functools.partial(extract_all, read_sources(sources), out, workers=workers)
     started = time.monotonic()
@@ -68,8 +68,8 @@ def command(
         _show(error.report, out, time.monotonic() - started, as_json)
         raise
     _show(report, out, time.monotonic() - started, as_json)
-    if layout:
-        layout.write_coverage(out)
+    if dataset:
+        dataset.write_coverage(out)
     if report.done or report.skipped:
         list_file, folder = (shlex.quote(str(path)) for path in (out / LIST, out))
         say(f"next: kinet check {list_file} --data-dir {folder}")
@@ -77,7 +77,7 @@ def command(
 
 
 def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
-    from kinet.sources import show_path
+    from kinet.extraction.sources import show_path
 
     failed = [
         {
@@ -101,7 +101,7 @@ def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
 
 
 def _summary(report: Report, out: Path, audio: float, seconds: float) -> dict[str, Any]:
-    from kinet.manifest import FEATURES, LIST, MANIFEST, features_of
+    from kinet.data.manifest import FEATURES, LIST, MANIFEST, features_of
 
     config = features_of(out)
     return {

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
+from kinet.data.packing import read_tracks
+from kinet.data.tracks import Track, present
 from kinet.errors import DataError
-from kinet.packing import read_tracks
-from kinet.tracks import Track, present
 
 DATA_DIR = "data/youtube_hpcp_npy"
 TRAIN_LIST = "meta/SHS100K-TRAIN"

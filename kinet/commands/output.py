@@ -111,7 +111,7 @@ class TrainingProgress:
 
 @contextlib.contextmanager
 def training_progress(epochs: int) -> Iterator[TrainingProgress]:
-    """A listener for `kinet.training.train` that shows its progress on stderr."""
+    """A listener for `kinet.training.fitting.train` that shows its progress on stderr."""
     with progress_bar("batches") as progress:
         yield TrainingProgress(progress, epochs)
 

@@ -8,9 +8,9 @@ import click
 
 from kinet.commands.options import TRAIN_LIST, data_option, path_type, read_complete_list
 from kinet.commands.output import say, tracks_progress
+from kinet.data.manifest import features_of
+from kinet.data.packing import is_packed, pack
 from kinet.errors import DataError
-from kinet.manifest import features_of
-from kinet.packing import is_packed, pack
 
 
 @click.command("pack")

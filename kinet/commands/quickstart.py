@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from kinet.chorales import Corpus, write_corpus
 from kinet.commands.options import engine_options, path_type, start_backend
 from kinet.commands.output import (
     json_option,
@@ -20,8 +19,9 @@ from kinet.commands.output import (
     training_progress,
 )
 from kinet.config import ModelConfig, TrainConfig
-from kinet.runs import RunFolders
-from kinet.tracks import read_list
+from kinet.data.tracks import read_list
+from kinet.training.runs import RunFolders
+from kinet.versions.chorales import Corpus, write_corpus
 
 # Small enough for two cores; the chorales last about 200 vectors.
 MODEL = ModelConfig(
@@ -29,7 +29,7 @@ MODEL = ModelConfig(
     stages=3,
     attention=(),
     pitch_axis="circular",
-    frames=200,
+    vectors=200,
     channels=32,
     time_field=24,
     embedding_size=64,
@@ -90,7 +90,7 @@ def command(
 
 
 def _train(corpus: Corpus, training: TrainConfig, folders: RunFolders, devices: int) -> None:
-    from kinet.training import Task, train
+    from kinet.training.fitting import Task, train
 
     task = Task(
         model=MODEL,
@@ -132,8 +132,8 @@ def _find_recording(corpus: Corpus, folders: RunFolders, out: Path, seed: int) -
     """Play a song of the test list, and look for the sound file in that list."""
     import kinet
     from kinet.embeddings import embed_tracks
-    from kinet.index import nearest_songs
-    from kinet.recordings import write_recording
+    from kinet.search import nearest_songs
+    from kinet.versions.recordings import write_recording
 
     tracks = read_list(corpus.test_list, corpus.data_dir)
     songs = [track.song_id for track in tracks]

@@ -20,10 +20,10 @@ from kinet.errors import DataError
 @click.option("--force", is_flag=True, help="Replace a picture that is there.")
 def command(file: Path, out: Path | None, force: bool) -> None:
     """Draw the HPCP of FILE, a recording or a .npy file, over time."""
+    from kinet.data.manifest import features_of
+    from kinet.data.tracks import read_hpcp
     from kinet.extraction import extract_file
-    from kinet.manifest import features_of
     from kinet.pictures import draw_hpcp
-    from kinet.tracks import read_hpcp
 
     picture = out or Path(f"{file.name}.hpcp.png")
     if picture.exists() and not force:

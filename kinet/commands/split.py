@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from kinet.commands import output
+from kinet.data.splits import split_by_song
+from kinet.data.tracks import Track, read_list
 from kinet.errors import DataError
 from kinet.files import write_text_atomically
-from kinet.splits import split_by_song
-from kinet.tracks import Track, read_list
 
 
 @click.command("split")

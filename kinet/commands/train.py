@@ -25,9 +25,9 @@ from kinet.config import (
     ModelConfig,
     TrainConfig,
 )
+from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
-from kinet.manifest import features_of, require_same_features
-from kinet.runs import RunFolders, default_tag
+from kinet.training.runs import RunFolders, default_tag
 
 # Command-line option -> field of the settings.
 MODEL_FIELDS = {
@@ -35,7 +35,7 @@ MODEL_FIELDS = {
     "stages": "stages",
     "attention": "attention",
     "pitch_axis": "pitch_axis",
-    "feature_len": "frames",
+    "feature_len": "vectors",
     "ki_out_channel": "channels",
     "bn_ratio": "bottleneck_ratio",
     "attention_ratio": "attention_ratio",
@@ -99,7 +99,7 @@ def _loss_options(
 @click.option("--no-chnlatt", is_flag=True, help="Without channel attention.")
 @click.option("--no-tempatt", is_flag=True, help="Without temporal attention.")
 @click.option("--pitch-axis", type=click.Choice(PITCH_AXES), default=MODEL.pitch_axis)
-@click.option("--feature-len", type=int, default=MODEL.frames, help="T, in HPCP vectors.")
+@click.option("--feature-len", type=int, default=MODEL.vectors, help="T, in HPCP vectors.")
 @click.option(
     "--time-field", type=int, default=MODEL.time_field, help="Receptive field in vectors."
 )
@@ -185,7 +185,7 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         folders.write_settings(settings)
     devices = start_backend(options["backend"], options["gpu"])
 
-    from kinet.training import Task, train
+    from kinet.training.fitting import Task, train
 
     start_from = _start_from(options["checkpoint"])
     task = Task(
@@ -278,6 +278,6 @@ def _features(data_dir: Path, *models: Path | None) -> FeatureConfig:
 def _start_from(checkpoint: Path | None) -> Any:
     if checkpoint is None:
         return None
-    from kinet.conversion import load_any
+    from kinet.original.conversion import load_any
 
     return load_any(checkpoint)

@@ -23,8 +23,9 @@ import numpy as np
 
 from kinet import errors
 from kinet.backend import choose
-from kinet.batches import first_vectors
 from kinet.checkpoint import read_metadata
+from kinet.data.batches import first_vectors
+from kinet.data.tracks import Track
 from kinet.errors import ExportError
 from kinet.export.child import ERROR, REFERENCE, REPORT, TRACKS, WRITE
 from kinet.export.comparing import MAP_LOSS, TOLERANCE, compare_maps, compare_rows
@@ -34,11 +35,10 @@ from kinet.export.formats import (
     FULL_PRECISION,
     Format,
     check_precision,
-    choose_road,
+    choose_converter,
     get_format,
 )
 from kinet.export.placing import check_target, default_target, place, size, staging
-from kinet.tracks import Track
 
 __all__ = [
     "FORMATS",
@@ -149,14 +149,14 @@ def export(
     """
     form = get_format(format)
     check_precision(form, precision)
-    frames = read_metadata(model_file).model.frames
-    narrow = precision != FULL_PRECISION
-    if narrow and not tracks:
+    vectors = read_metadata(model_file).model.vectors
+    reduced = precision != FULL_PRECISION
+    if reduced and not tracks:
         raise ExportError(
             f"{form.title} in {precision} was asked for without tracks to measure its MAP on; "
             "name a list with several versions of songs: --calibration-ls LIST --data-dir DIR"
         )
-    road = choose_road(form)
+    converter = choose_converter(form)
     caller = choose()
     target = Path(out) if out is not None else default_target(Path(model_file), form, precision)
     check_target(target, form, force)
@@ -166,14 +166,14 @@ def export(
             (folder / name).mkdir()
         job = {"model_file": str(Path(model_file).resolve()), "format": format}
         job |= {"target": str(staged.resolve()), "precision": precision}
-        if narrow:
-            np.save(folder / TRACKS, first_vectors(tracks, frames))
+        if reduced:
+            np.save(folder / TRACKS, first_vectors(tracks, vectors))
         # One process per backend; one does both where the backends are the same.
-        backends = {road.backend: [WRITE]}
+        backends = {converter.backend: [WRITE]}
         backends.setdefault(caller, []).append(REFERENCE)
         for backend, tasks in backends.items():
             _run_child(backend, {**job, "tasks": tasks}, folder, form)
-        if narrow:
+        if reduced:
             songs = [track.song_id for track in tracks]
             found = compare_maps(folder, f"{precision} {form.title}", songs, allowed_map_loss)
         else:
@@ -185,7 +185,7 @@ def export(
         path=target,
         format=format,
         compared_with=caller,
-        written_by=road.backend,
+        written_by=converter.backend,
         dynamic_axes=tuple(axes),
         bytes=size(form.files(target)),
         precision=precision,

@@ -88,7 +88,7 @@ def write_and_run(network: Network, description: str, order: Order) -> list[np.n
     try:
         module.write(network.folded(), order.target, description, order.scratch)
         if order.precision != FULL_PRECISION:
-            module.narrow(order.target, order.precision, order.tracks, order.scratch)
+            module.reduce_precision(order.target, order.precision, order.tracks, order.scratch)
         step = "run after conversion"
         embed = module.load(order.target)
         return [embed(batch) for batch in _batches(network, order.tracks)]
@@ -106,7 +106,7 @@ def _tracks(folder: Path, network: Network) -> np.ndarray:
     """The tracks of the job, ``(N, T, 12)``; none where it has none."""
     file = folder / TRACKS
     if not file.is_file():
-        return np.zeros((0, network.frames, PITCH_CLASSES), np.float32)
+        return np.zeros((0, network.vectors, PITCH_CLASSES), np.float32)
     return np.asarray(np.load(file, mmap_mode="r"))
 
 

@@ -43,13 +43,13 @@ def load_export(path: str | Path) -> Embedder:
         embed = importlib.import_module(form.module).load(Path(path))
     except ImportError as error:
         raise _missing(path, error, form) from error
-    frames, axes = said["input"]["frames"], said["input"]["dynamic"]
+    vectors, axes = said["input"]["vectors"], said["input"]["dynamic"]
     return Embedder(
         embed=embed,
         size=said["output"]["size"],
-        frames=frames,
-        minimum_frames=said["input"]["minimum_frames"],
-        fixed_frames=None if "T" in axes else frames,
+        vectors=vectors,
+        minimum_vectors=said["input"]["minimum_vectors"],
+        fixed_vectors=None if "T" in axes else vectors,
     )
 
 

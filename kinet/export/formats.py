@@ -14,7 +14,7 @@ FULL_PRECISION = "float32"
 
 
 @dataclass(frozen=True)
-class Road:
+class Converter:
     """A way to write a format: the backend that holds the model, and the modules it takes."""
 
     backend: str
@@ -35,7 +35,7 @@ class Format:
         As the user writes it, and as messages do.
     ending : str
         What is added to the model's name, less ``.keras``.
-    roads : tuple of Road
+    converters : tuple of Converter
         The ways to write it, the best first.
     runner : str
         The module that runs the file; it is not exported where it cannot be run.
@@ -51,7 +51,7 @@ class Format:
     name: str
     title: str
     ending: str
-    roads: tuple[Road, ...]
+    converters: tuple[Converter, ...]
     runner: str
     extra: str
     module: str
@@ -74,7 +74,7 @@ class Format:
 
 # The original backend does not matter: every backend reads every model file. PyTorch is the way
 # for those who have no TensorFlow. JAX writes none of these in a usable way.
-_TORCH_ONNX = Road("torch", ("torch", "onnx", "onnxscript"))
+_TORCH_ONNX = Converter("torch", ("torch", "onnx", "onnxscript"))
 
 FORMATS: Mapping[str, Format] = {
     form.name: form
@@ -83,7 +83,7 @@ FORMATS: Mapping[str, Format] = {
             name="onnx",
             title="ONNX",
             ending=".onnx",
-            roads=(Road("tensorflow", ("tensorflow", "onnx", "tf2onnx")), _TORCH_ONNX),
+            converters=(Converter("tensorflow", ("tensorflow", "onnx", "tf2onnx")), _TORCH_ONNX),
             runner="onnxruntime",
             extra="onnx",
             module="kinet.export.onnx_file",
@@ -92,7 +92,7 @@ FORMATS: Mapping[str, Format] = {
             name="savedmodel",
             title="SavedModel",
             ending="_savedmodel",
-            roads=(Road("tensorflow", ("tensorflow",)),),
+            converters=(Converter("tensorflow", ("tensorflow",)),),
             runner="tensorflow",
             extra="tensorflow",
             module="kinet.export.savedmodel_folder",
@@ -101,7 +101,7 @@ FORMATS: Mapping[str, Format] = {
             name="litert",
             title="LiteRT",
             ending=".tflite",
-            roads=(Road("tensorflow", ("tensorflow",)),),
+            converters=(Converter("tensorflow", ("tensorflow",)),),
             runner="ai_edge_litert",
             extra="tensorflow,litert",
             module="kinet.export.litert_file",
@@ -110,7 +110,7 @@ FORMATS: Mapping[str, Format] = {
             name="openvino",
             title="OpenVINO",
             ending=".xml",
-            roads=(Road("tensorflow", ("tensorflow",)), _TORCH_ONNX),
+            converters=(Converter("tensorflow", ("tensorflow",)), _TORCH_ONNX),
             runner="openvino",
             extra="openvino",
             module="kinet.export.openvino_file",
@@ -133,7 +133,7 @@ def get_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def choose_road(form: Format) -> Road:
+def choose_converter(form: Format) -> Converter:
     """The best way to write `form` with what is installed.
 
     Raises
@@ -142,12 +142,12 @@ def choose_road(form: Format) -> Road:
         If there is none, or the file could not be run and compared.
     """
     install = f'install it with: pip install "mulkinet[{form.extra}]"'
-    for road in form.roads:
-        if not road.missing():
+    for converter in form.converters:
+        if not converter.missing():
             break
     else:
-        ways = " or ".join(" + ".join(road.needs) for road in form.roads)
-        lacking = " or ".join(" + ".join(road.missing()) for road in form.roads)
+        ways = " or ".join(" + ".join(converter.needs) for converter in form.converters)
+        lacking = " or ".join(" + ".join(converter.missing()) for converter in form.converters)
         raise ExportError(
             f"{form.title} is written with {ways}; not installed: {lacking}; "
             'install them with: pip install "mulkinet[export]"'
@@ -157,7 +157,7 @@ def choose_road(form: Format) -> Road:
             f"{form.title} is not exported unless the file can be run and compared with the "
             f"model, and {form.runner} is not installed; {install}"
         )
-    return road
+    return converter
 
 
 def check_precision(form: Format, precision: str) -> None:

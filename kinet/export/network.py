@@ -26,21 +26,21 @@ class Network:
     ----------
     model : keras.Model
         From ``(B, T, 12)`` to unit rows ``(B, D)``.
-    fixed_frames : int or None
-        The only T that it takes; None if it takes any from `minimum_frames`.
-    minimum_frames, frames : int
+    fixed_vectors : int or None
+        The only T that it takes; None if it takes any from `minimum_vectors`.
+    minimum_vectors, vectors : int
         The least T, and the T that it was trained for.
     """
 
     model: Any
-    fixed_frames: int | None
-    minimum_frames: int
-    frames: int
+    fixed_vectors: int | None
+    minimum_vectors: int
+    vectors: int
 
     @property
     def dynamic_axes(self) -> tuple[str, ...]:
         """``("batch",)`` or ``("batch", "T")``."""
-        return ("batch",) if self.fixed_frames else ("batch", "T")
+        return ("batch",) if self.fixed_vectors else ("batch", "T")
 
     def batches(self) -> list[np.ndarray]:
         """Random HPCP ``(B, T, 12)`` of several batch sizes and, where it may vary, several T.
@@ -48,22 +48,24 @@ class Network:
         Drawn from dense to sparse: among equally dense inputs the embeddings of many models
         hardly differ, and a comparison of these would show little.
         """
-        shapes = [(4, self.frames), (1, self.frames)]
-        if self.fixed_frames is None:
-            other = self.minimum_frames if self.minimum_frames < self.frames else self.frames + 17
+        shapes = [(4, self.vectors), (1, self.vectors)]
+        if self.fixed_vectors is None:
+            other = (
+                self.minimum_vectors if self.minimum_vectors < self.vectors else self.vectors + 17
+            )
             shapes.append((2, other))
         rng = np.random.default_rng(0)
         return [
             (
-                rng.random((count, frames, PITCH_CLASSES))
+                rng.random((count, vectors, PITCH_CLASSES))
                 ** (2.0 ** np.arange(count)[:, None, None])
             ).astype(np.float32)
-            for count, frames in shapes
+            for count, vectors in shapes
         ]
 
     def folded(self) -> Network:
         """The same network as it is written: with less to compute."""
-        from kinet.folding import inference_model
+        from kinet.inference.folding import inference_model
 
         return dataclasses.replace(self, model=inference_model(self.model))
 
@@ -95,7 +97,7 @@ def load_network(model_file: Path, precision: str = FULL_PRECISION) -> tuple[Net
     model = as_float32(embedder_of(loaded))
     rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
     fixed = model.input_shape[1]
-    network = Network(model, fixed, fixed or rows.minimum_frames, fixed or rows.frames)
+    network = Network(model, fixed, fixed or rows.minimum_vectors, fixed or rows.vectors)
     own = json.loads(metadata.to_json())
     description = {
         "format": FORMAT,
@@ -105,8 +107,8 @@ def load_network(model_file: Path, precision: str = FULL_PRECISION) -> tuple[Net
             "name": "hpcp",
             "axes": ["batch", "T", "pitch class"],
             "dynamic": list(network.dynamic_axes),
-            "frames": network.frames,
-            "minimum_frames": network.minimum_frames,
+            "vectors": network.vectors,
+            "minimum_vectors": network.minimum_vectors,
         },
         "output": {"axes": ["batch", "embedding"], "size": int(model.output_shape[-1])},
         "precision": precision,

@@ -23,7 +23,7 @@ def write(network: Network, path: Path, description: str, scratch: Path) -> None
     raw = scratch / "raw.onnx"
     if keras.config.backend() == "tensorflow":
         # Keras refuses to write ONNX from a model that was never called since it was loaded.
-        network.run([np.zeros((1, network.frames, PITCH_CLASSES), np.float32)])
+        network.run([np.zeros((1, network.vectors, PITCH_CLASSES), np.float32)])
         network.model.export(str(raw), format="onnx", verbose=False)
     else:
         torch_onnx.write(network, raw)
@@ -42,11 +42,11 @@ def _name_axes(model: Any, network: Network) -> None:
         node.input[:] = ["embedding" if name == old else name for name in node.input]
         node.output[:] = ["embedding" if name == old else name for name in node.output]
     model.graph.output[0].name = "embedding"
-    frames = network.fixed_frames or "T"
+    vectors = network.fixed_vectors or "T"
     size = int(network.model.output_shape[-1])
     update_inputs_outputs_dims(
         model,
-        {model.graph.input[0].name: ["batch", frames, PITCH_CLASSES]},
+        {model.graph.input[0].name: ["batch", vectors, PITCH_CLASSES]},
         {"embedding": ["batch", size]},
     )
 

@@ -37,7 +37,7 @@ def write(network: Network, path: Path, description: str, scratch: Path) -> None
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
-def narrow(path: Path, precision: str, tracks: np.ndarray, scratch: Path) -> None:
+def reduce_precision(path: Path, precision: str, tracks: np.ndarray, scratch: Path) -> None:
     """Write the files again for a precision below float32.
 
     Parameters
@@ -102,8 +102,8 @@ def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     import openvino
 
     # Without a hint the processor takes what it likes best, and float32 may become bfloat16.
-    narrow = json.loads(read(path) or "{}").get("precision") == "bfloat16"
-    hint = {"INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32"}
+    reduced = json.loads(read(path) or "{}").get("precision") == "bfloat16"
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32"}
     model = openvino.Core().compile_model(path, "CPU", hint)
     return lambda batch: np.array(model([batch])[0])
 

@@ -24,11 +24,11 @@ def write(network: Network, path: Path) -> None:
             return self.model(hpcp)
 
     axes = {0: torch.export.Dim("batch")}
-    if network.fixed_frames is None:
-        axes[1] = torch.export.Dim("T", min=network.minimum_frames)
+    if network.fixed_vectors is None:
+        axes[1] = torch.export.Dim("T", min=network.minimum_vectors)
     # Neither 1 nor a size that stands elsewhere in the network: the exporter would take such an
     # axis for a constant.
-    sample = torch.rand(2, network.frames, PITCH_CLASSES)
+    sample = torch.rand(2, network.vectors, PITCH_CLASSES)
     with torch.no_grad():
         torch.onnx.export(
             Embedder(network.model).eval(),

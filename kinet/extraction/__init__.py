@@ -10,12 +10,12 @@ from pathlib import Path
 
 from kinet.backend import cores
 from kinet.config import FeatureConfig
+from kinet.data.manifest import require_own
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.recording import extract_file, make
+from kinet.extraction.sources import Source, distinct, show_path
 from kinet.extraction.workers import work_off
-from kinet.manifest import require_own
-from kinet.sources import Source, distinct, show_path
 
 if sys.platform != "win32":
     import fcntl
@@ -47,10 +47,11 @@ def extract_all(
     """Make the feature files of many recordings that are not there yet.
 
     Each ``<song>_<version>.npy`` appears whole or not at all. Beside them lie ``features.json``,
-    ``manifest.csv`` and ``list`` (see `kinet.manifest`), which keep what earlier runs made in the
-    same folder. A file is finished if the manifest has its recording with the same size and time
-    of change; a recording that has gone since then counts as unchanged. However a run ends, the
-    next one goes on; what was finished in the seconds before a ``kill -9`` is made again.
+    ``manifest.csv`` and ``list`` (see `kinet.data.manifest`), which keep what earlier runs
+    made in the same folder. A file is finished if the manifest has its recording with the same
+    size and time of change; a recording that has gone since then counts as unchanged. However a
+    run ends, the next one goes on; what was finished in the seconds before a ``kill -9`` is made
+    again.
 
     Parameters
     ----------

@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.config import FeatureConfig
-from kinet.extraction.recording import Job, Made, Refused, Unwritable
-from kinet.extraction.workers import Death
-from kinet.manifest import (
+from kinet.data.manifest import (
     LIST,
     Entry,
     features_of,
@@ -21,8 +19,10 @@ from kinet.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.sources import Source, show_path
-from kinet.tracks import FeatureError, feature_path, load_hpcp
+from kinet.data.tracks import FeatureError, feature_path, load_hpcp
+from kinet.extraction.recording import Job, Made, Refused, Unwritable
+from kinet.extraction.sources import Source, show_path
+from kinet.extraction.workers import Death
 
 # Seconds between two writings of the manifest, and the most of all time that they may take.
 SAVE_EVERY = 5.0

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kinet.audio import AudioError, read_blocks
+from kinet.audio import AudioError, read_chunks
 from kinet.config import FeatureConfig
 from kinet.errors import KinetError
+from kinet.extraction.sources import show_path
+from kinet.features.hpcp import hpcp_of_blocks
 from kinet.files import write_array_atomically
-from kinet.hpcp import hpcp_of_blocks
-from kinet.sources import show_path
 
 
 def extract_file(
@@ -124,10 +124,10 @@ def _hpcp_and_seconds(
 
     def counted() -> Iterator[NDArray[np.float32]]:
         nonlocal samples
-        for block in read_blocks(path, config.sample_rate):
+        for chunk in read_chunks(path, config.sample_rate):
             check()
-            samples += len(block)
-            yield block
+            samples += len(chunk)
+            yield chunk
 
     hpcp = hpcp_of_blocks(counted(), config)
     seconds = samples / config.sample_rate

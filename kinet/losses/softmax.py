@@ -16,6 +16,6 @@ def build() -> Any:
 
 loss = Loss(
     name="softmax",
-    description="cross-entropy over the songs of the training list (the reference's)",
+    description="cross-entropy over the songs of the training list (the original's)",
     build=build,
 )

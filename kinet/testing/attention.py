@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kinet import attention as modules
-from kinet.attention import Attention, Site
+from kinet.attention import Attention, AttentionSettings
 from kinet.backend import choose, seed_everything
 from kinet.config import PITCH_AXES, PITCH_CLASSES, ModelConfig
 from kinet.errors import PluginError
@@ -68,13 +68,13 @@ def check_attention(
 
 
 def _check(attention: Attention, config: ModelConfig) -> None:
-    site = probes.describe(dataclasses.replace(config, attention=()))
-    where = f"attention {attention.name!r}, {site}"
+    settings = probes.describe(dataclasses.replace(config, attention=()))
+    where = f"attention {attention.name!r}, {settings}"
     seed_everything(0)
     rng = np.random.default_rng(0)
     model, outputs = _build(attention, config, where)
-    probes.stir(model, rng)
-    hpcp = probes.random_hpcp(rng, _BATCH, config.frames)
+    probes.move_weights(model, rng)
+    hpcp = probes.random_hpcp(rng, _BATCH, config.vectors)
     half = _BATCH // 2
     hpcp[half:] = np.roll(hpcp[:half], _TURN, axis=2)
     embeddings = _run(model, outputs, hpcp, where)
@@ -86,7 +86,7 @@ def _check(attention: Attention, config: ModelConfig) -> None:
             "rotating the input's rows leaves the embedding as it is",
         )
     if not attention.fixed_length:
-        _check_any_length(model, rng, config.frames + _LONGER, where)
+        _check_any_length(model, rng, config.vectors + _LONGER, where)
     probes.check_round_trip(model, config, hpcp, embeddings, where)
     probes.check_gradients(model, hpcp, rng, where)
 
@@ -97,8 +97,8 @@ def _build(attention: Attention, config: ModelConfig, where: str) -> tuple[Any, 
 
     outputs: list[Any] = []
 
-    def build(x: Any, site: Site) -> Any:
-        output = attention.build(x, site)
+    def build(x: Any, settings: AttentionSettings) -> Any:
+        output = attention.build(x, settings)
         found = getattr(output, "shape", None)
         probes.require(
             found is not None and tuple(found) == tuple(x.shape),
@@ -110,7 +110,7 @@ def _build(attention: Attention, config: ModelConfig, where: str) -> tuple[Any, 
         outputs.append(output)
         return output
 
-    with modules.registry.offering(dataclasses.replace(attention, build=build)):
+    with modules.registry.registered(dataclasses.replace(attention, build=build)):
         try:
             return build_embedder(config), outputs
         except (TypeError, ValueError) as error:
@@ -134,17 +134,17 @@ def _run(model: Any, outputs: list[Any], hpcp: np.ndarray, where: str) -> np.nda
     return np.asarray(embeddings)
 
 
-def _check_any_length(model: Any, rng: np.random.Generator, frames: int, where: str) -> None:
+def _check_any_length(model: Any, rng: np.random.Generator, vectors: int, where: str) -> None:
     promise = "with fixed_length=False a model takes any T"
     try:
         # Shapes alone tell: every backend has errors of its own for running with wrong ones.
-        model.compute_output_shape((_BATCH, frames, PITCH_CLASSES))
+        model.compute_output_shape((_BATCH, vectors, PITCH_CLASSES))
     except (TypeError, ValueError) as error:
         raise PluginError(
-            f"{where}: {promise}: received {probes.first_line(error)} for T = {frames}; "
+            f"{where}: {promise}: received {probes.first_line(error)} for T = {vectors}; "
             "expected no error"
         ) from error
-    values = probes.run(model, probes.random_hpcp(rng, 2, frames))
+    values = probes.run(model, probes.random_hpcp(rng, 2, vectors))
     probes.require(
-        bool(np.isfinite(values).all()), where, promise, f"NaN for T = {frames}", "finite values"
+        bool(np.isfinite(values).all()), where, promise, f"NaN for T = {vectors}", "finite values"
     )

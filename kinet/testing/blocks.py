@@ -83,7 +83,7 @@ def _check(block: Block, config: ModelConfig, gradients: bool) -> None:
     _check_lengths(model, outputs, config, where)
     if config.stages <= _NAMED_STAGES:
         _check_names(model, _build(block, config, where)[0], where)
-    probes.stir(model, rng)
+    probes.move_weights(model, rng)
     hpcp, embeddings = _run_stages(model, outputs, config, rng, where)
     probes.check_round_trip(model, config, hpcp, embeddings, where)
     if gradients:
@@ -102,7 +102,7 @@ def _build(block: Block, config: ModelConfig, where: str) -> tuple[Any, list[Any
         outputs.append(output)
         return output
 
-    with blocks.registry.offering(dataclasses.replace(block, build=build)):
+    with blocks.registry.registered(dataclasses.replace(block, build=build)):
         try:
             return build_embedder(config), outputs
         except ValueError as error:
@@ -114,10 +114,10 @@ def _build(block: Block, config: ModelConfig, where: str) -> tuple[Any, list[Any
 def _check_shape(
     output: Any, before: Sequence[int | None], stage: Stage, config: ModelConfig, where: str
 ) -> None:
-    rows, frames = before[1], before[2]
+    rows, vectors = before[1], before[2]
     assert rows is not None
     left = rows - stage.kernel[0] + 1 if config.pitch_axis == "unrolled" else PITCH_CLASSES
-    later = None if frames is None else frames - stage.kernel[1] + 1
+    later = None if vectors is None else vectors - stage.kernel[1] + 1
     found = getattr(output, "shape", None)
     # Before the last stage a block may hand on what it squeezed.
     channels = [stage.channels] if stage.is_last else [stage.channels, stage.squeezed_channels]
@@ -136,8 +136,8 @@ def _check_lengths(model: Any, outputs: list[Any], config: ModelConfig, where: s
 
     # The first one twice, so that it is a list for S = 1 too.
     part = keras.Model(model.input, [outputs[0], *outputs])
-    shapes = part.compute_output_shape((_BATCH, config.frames, PITCH_CLASSES))[1:]
-    left = config.frames
+    shapes = part.compute_output_shape((_BATCH, config.vectors, PITCH_CLASSES))[1:]
+    left = config.vectors
     for index, shape in enumerate(shapes):
         left -= config.stage_kernel(index)[1] - 1
         expected = (*shape[:2], left, shape[3])
@@ -169,7 +169,7 @@ def _run_stages(
     """Check the rotation of every stage; gives HPCP and their embeddings."""
     import keras
 
-    hpcp = probes.random_hpcp(rng, _BATCH, config.frames)
+    hpcp = probes.random_hpcp(rng, _BATCH, config.vectors)
     half = _BATCH // 2
     # The second half of the batch is the first one, transposed.
     hpcp[half:] = np.roll(hpcp[:half], -_TURN, axis=2)

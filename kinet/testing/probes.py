@@ -25,7 +25,7 @@ SIZES: dict[str, Any] = {
     "bottleneck_ratio": 2,
     "attention_ratio": 2,
     "time_field": 12,
-    "frames": 99,
+    "vectors": 99,
     "embedding_size": 8,
     "l2": 0.0,  # a penalty would move weights that no gradient reaches
 }
@@ -71,9 +71,9 @@ def describe(config: ModelConfig) -> str:
     return f"S = {config.stages}, {config.pitch_axis} pitch axis{attention}"
 
 
-def random_hpcp(rng: np.random.Generator, batch: int, frames: int) -> np.ndarray:
-    """Random HPCP ``(batch, frames, 12)``."""
-    return rng.random((batch, frames, PITCH_CLASSES)).astype(np.float32)
+def random_hpcp(rng: np.random.Generator, batch: int, vectors: int) -> np.ndarray:
+    """Random HPCP ``(batch, vectors, 12)``."""
+    return rng.random((batch, vectors, PITCH_CLASSES)).astype(np.float32)
 
 
 def weights_of(weights: Any) -> list[np.ndarray]:
@@ -83,7 +83,7 @@ def weights_of(weights: Any) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(weight.value) for weight in weights]
 
 
-def stir(model: Any, rng: np.random.Generator) -> None:
+def move_weights(model: Any, rng: np.random.Generator) -> None:
     """Move every weight off its initial value.
 
     A weight per row that begins as all zeros or all ones treats rows alike only until training.

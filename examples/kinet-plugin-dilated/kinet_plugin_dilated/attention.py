@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kinet.attention import Attention, Site
+from kinet.attention import Attention, AttentionSettings
 
 
-def build(x: Any, site: Site) -> Any:
+def build(x: Any, settings: AttentionSettings) -> Any:
     """Weigh channels by their average over pitch and time."""
     # Imported here, so that `kinet plugins` does not wait for Keras.
     from kinet_plugin_dilated.layers import SqueezeExcite
 
-    return SqueezeExcite(site.ratio, site.l2, name=site.name)(x)
+    return SqueezeExcite(settings.ratio, settings.l2, name=settings.name)(x)
 
 
 attention = Attention(

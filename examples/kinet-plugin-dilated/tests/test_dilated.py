@@ -38,5 +38,5 @@ def weights(name: str, stages: int) -> int:
 def test_dilated_has_fewer_weights_than_simple(stages):
     from kinet import blocks
 
-    with blocks.registry.offering(block):
+    with blocks.registry.registered(block):
         assert weights("dilated", stages) < weights("simple", stages)

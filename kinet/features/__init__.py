@@ -1,0 +1,1 @@
+"""Waveform to harmonic pitch class profiles (HPCP)."""

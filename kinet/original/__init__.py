@@ -1,0 +1,1 @@
+"""Checkpoints of the original TensorFlow 1.10 code: read, and converted to networks."""

@@ -1,0 +1,75 @@
+"""Checkpoints of the original code to networks of this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kinet.checkpoint import Metadata, load_model, plugins_of, save
+from kinet.errors import CheckpointError
+from kinet.model import build_classifier, build_embedder
+from kinet.original.reading import OriginalCheckpoint, read_original
+
+
+def network_of(original: OriginalCheckpoint) -> Any:
+    """The classifier, or the embedder where the checkpoint has no classifier, with its weights.
+
+    Raises
+    ------
+    CheckpointError
+        If a layer is missing in the checkpoint, or there is one too many.
+    """
+    config = original.config
+    songs = original.songs
+    model = build_classifier(config, songs) if songs else build_embedder(config)
+    layers = {layer.name: layer for layer in model.layers if layer.weights}
+    if set(layers) != set(original.weights):
+        odd = sorted(set(layers) ^ set(original.weights))
+        raise CheckpointError(
+            f"the checkpoint's layers are not those of block {config.block!r} with S = "
+            f"{config.stages}: {', '.join(odd[:3])}{' ...' if len(odd) > 3 else ''}"
+        )
+    for name, layer in layers.items():
+        layer.set_weights(original.weights[name])
+    return model
+
+
+def convert(source: str | Path, target: str | Path) -> Metadata:
+    """Bring a checkpoint of the original over.
+
+    Block, S and attention are read from the file itself. The songs of its classifier were
+    numbered from 0 and get these numbers as ids.
+
+    Parameters
+    ----------
+    source : path
+        An ``.h5`` file of the original.
+    target : path
+        The ``.keras`` file to write.
+
+    Returns
+    -------
+    Metadata
+        What the new file says of itself.
+
+    Raises
+    ------
+    CheckpointError
+        If `source` cannot be read or `target` cannot be written.
+    """
+    original = read_original(source)
+    model = network_of(original)
+    metadata = Metadata(
+        model=original.config,
+        songs=tuple(map(str, range(original.songs))),
+        plugins=plugins_of(original.config),
+    )
+    save(target, model, metadata)
+    return metadata
+
+
+def load_any(path: str | Path) -> Any:
+    """The network of a model file, or of a checkpoint of the original if it ends in ``.h5``."""
+    if Path(path).suffix in (".h5", ".hdf5"):
+        return network_of(read_original(path))
+    return load_model(path)[0]

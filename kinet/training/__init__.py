@@ -1,0 +1,1 @@
+"""Training that validates, keeps the best, and resumes to the same end."""

@@ -1,0 +1,1 @@
+"""From scores to versions of songs: as HPCP without sound, or as sound."""
