@@ -113,9 +113,9 @@ STAGES = tuple(map(str, STAGE_COUNTS))
 @click.option("--backend", type=click.Choice(BACKENDS), default=installed()[0], show_default=True)
 @click.option("--corpus", default="quickstart", help="Folder of the corpus without lists.")
 @click.option("--data-dir", help="Features of the lists below.")
-@click.option("--train-ls", help="Training list.")
-@click.option("--val-ls", help="Validation list.")
-@click.option("--test-ls", help="Test list; no song of the others.")
+@click.option("--train-list", help="Training list.")
+@click.option("--validation-list", help="Validation list.")
+@click.option("--test-list", help="Test list; no song of the others.")
 @click.option("--models", help="Folder to keep models in, as throughput.py --models wants them.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the JSON here, not to stdout.")
 def command(
@@ -128,9 +128,11 @@ def command(
     **options: Any,
 ) -> None:
     """Train cells and measure them; without options every block and S, on both pitch axes."""
-    given = [options[name] for name in ("data_dir", "train_ls", "val_ls", "test_ls")]
+    given = [options[name] for name in ("data_dir", "train_list", "validation_list", "test_list")]
     if any(given) != all(given):
-        raise click.UsageError("--data-dir, --train-ls, --val-ls and --test-ls need each other")
+        raise click.UsageError(
+            "--data-dir, --train-list, --validation-list and --test-list need each other"
+        )
     own = Data(Path(given[3]).name, *given) if all(given) else None
     cells = Cells(WHAT, DISTRIBUTIONS, out)
     data = own or quickstart_data(Path(options["corpus"]))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from kinet.errors import KinetError
+from kinet.errors import KinetError, printable, unknown_name
 
 COMMANDS = {
     "extract": "Make features of audio files.",
@@ -39,6 +39,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"kinet.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As Click's, which names no command that was meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(unknown_name("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List names and one-liners without importing the commands."""
@@ -76,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
         if len(rest) < len(arguments):
             raise
         message, code = _explain(error)
-        click.echo(" ".join(message.split()), err=True)
+        click.echo(printable(" ".join(message.split())), err=True)
         return code
 
 

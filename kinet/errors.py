@@ -49,3 +49,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     guess = f", did you mean {close[0]!r}?" if close else "."
     return f"unknown {kind} {name!r}{guess} Known: {', '.join(names) or 'none'}"
+
+
+def printable(text: str) -> str:
+    """`text` for a terminal: what would steer it, or turn the direction of writing, is escaped.
+
+    Names of files, ids and what a model file says of itself can hold such characters.
+
+    Examples
+    --------
+    >>> printable("caf\\u00e9 \\x1b[2J \\u202e3pm")
+    'caf\u00e9 \\\\x1b[2J \\\\u202e3pm'
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import secrets
@@ -114,6 +115,37 @@ def write_array_atomically(path: str | os.PathLike[str], array: NDArray[Any]) ->
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     write_atomically(path, lambda file: file.write(content.getbuffer()))
+
+
+def digest_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names, as 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder such as a SavedModel.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "empty")
+    ...     path.touch()
+    ...     digest_of(path)[:8]
+    'e3b0c442'
+    """
+    path = Path(path)
+    if not path.is_dir():
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    inside = sorted(file for file in path.rglob("*") if file.is_file())
+    named = (f"{file.relative_to(path).as_posix()}\0{digest_of(file)}\n" for file in inside)
+    return hashlib.sha256("".join(named).encode()).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

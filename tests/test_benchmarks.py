@@ -266,8 +266,8 @@ def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
     for name, part in (("train", lines[:4]), ("test", lines[4:])):
         (tmp_path / name).write_text("".join(part))
     out = tmp_path / "accuracy.json"
-    lists = ["--train-ls", tmp_path / "train", "--val-ls", tmp_path / "test"]
-    lists += ["--test-ls", tmp_path / "test", "--data-dir", tmp_path]
+    lists = ["--train-list", tmp_path / "train", "--validation-list", tmp_path / "test"]
+    lists += ["--test-list", tmp_path / "test", "--data-dir", tmp_path]
     small = [*SMALL, "--pitch-axis", "circular", "--epochs", "1", "--batch", "4"]
     call(accuracy, *small, *lists, "--models", tmp_path / "models", "--out", out)
     report = json.loads(out.read_text())
@@ -275,7 +275,7 @@ def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
     assert all(0 < cell["map"] <= 1 and cell["queries"] == 4 for cell in report["cells"])
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["wider-1.keras"]
     assert "| wider 1 circular | 2 |" in document.page({"accuracy": report})
-    done = CliRunner().invoke(accuracy.command, ["--train-ls", "x"])
+    done = CliRunner().invoke(accuracy.command, ["--train-list", "x"])
     assert "need each other" in done.output
 
 

@@ -32,9 +32,7 @@ from kinet.export.formats import choose_road, get_format
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-SMALL = shlex.split(
-    "--stages 1 --ki-out-channel 8 --feature-len 140 --embedding-len 16 --max-epoch 1"
-)
+SMALL = shlex.split("--stages 1 --channels 8 --vectors 140 --embedding-size 16 --epochs 1")
 BLOCK = re.compile(
     r"(?P<marker><!-- not run: .+? -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,

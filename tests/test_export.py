@@ -187,7 +187,7 @@ def test_eval_takes_an_export_or_the_faster_form(exports, models, tmp_path, caps
     for name, values in zip(names, hpcp(4, 120), strict=True):
         np.save(tmp_path / f"{name.strip().replace(' ', '_')}.npy", values)
     (tmp_path / "list").write_text("".join(names))
-    lists = ["--data-dir", str(tmp_path), "--test-ls", str(tmp_path / "list"), "--json"]
+    lists = ["--data-dir", str(tmp_path), "--test-list", str(tmp_path / "list"), "--json"]
 
     def evaluated(path, *options):
         assert run(["eval", *lists, "--model-file", str(path), *options]) == 0

@@ -20,8 +20,8 @@ from kinet.data.manifest import write_features
 from kinet.training.runs import RunFolders
 
 SMALL = [
-    *("--block", "simple", "-S", "1", "--ki-out-channel", "8", "--embedding-len", "16"),
-    *("--attention", "none", "--time-field", "12", "--feature-len", "110"),
+    *("--block", "simple", "-S", "1", "--channels", "8", "--embedding-size", "16"),
+    *("--attention", "none", "--time-field", "12", "--vectors", "110"),
 ]
 FORMATS = (".wav", ".flac", ".ogg", ".mp3")
 OTHER = FeatureConfig(reference_frequency=442.0)
@@ -69,13 +69,13 @@ def features(music, tmp_path_factory):
 
 def test_extract_train_and_eval_of_a_folder_of_music(features, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    lists = ["--data-dir", str(features), "--train-ls", str(features / "list")]
-    lists += ["--val-ls", str(features / "list")]
-    supcon = ["--loss", "supcon", "--batchsize", "16", "--lr", "0.003", "--max-epoch", "8"]
+    lists = ["--data-dir", str(features), "--train-list", str(features / "list")]
+    lists += ["--validation-list", str(features / "list")]
+    supcon = ["--loss", "supcon", "--batch-size", "16", "--learning-rate", "0.003", "--epochs", "8"]
     assert run(["train", *SMALL, *lists, *supcon, "--tag", "mine"]) == 0
     assert read_metadata("models/mine/best.keras").features == FeatureConfig()
     capsys.readouterr()
-    test = ["--data-dir", str(features), "--test-ls", str(features / "list"), "--json"]
+    test = ["--data-dir", str(features), "--test-list", str(features / "list"), "--json"]
     assert run(["eval", *test]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["tracks"], report["songs"], report["queries"]) == (16, 4, 16)
@@ -208,8 +208,8 @@ def other_features(tmp_path, monkeypatch, rng):
     return tmp_path
 
 
-LISTS = ["--data-dir", "data", "--train-ls", "list", "--val-ls", "list"]
-TRAIN = ["train", *SMALL, *LISTS, "--max-epoch", "2", "--tag", "mine"]
+LISTS = ["--data-dir", "data", "--train-list", "list", "--validation-list", "list"]
+TRAIN = ["train", *SMALL, *LISTS, "--epochs", "2", "--tag", "mine"]
 
 
 def write_model(path, features):
@@ -235,7 +235,7 @@ def test_training_writes_the_settings_of_the_features_into_the_model(other_featu
     assert run(TRAIN) == 0
     for name in ("best", "last"):
         assert read_metadata(f"models/mine/{name}.keras").features == OTHER
-    assert run(["eval", "--data-dir", "data", "--test-ls", "list"]) == 0
+    assert run(["eval", "--data-dir", "data", "--test-list", "list"]) == 0
     # With other features it does not go on.
     write_features("data", FeatureConfig())
     capsys.readouterr()
@@ -250,7 +250,7 @@ def test_training_writes_the_settings_of_the_features_into_the_model(other_featu
 @pytest.mark.parametrize(
     "command",
     [
-        ["eval", "--test-ls", "list"],
+        ["eval", "--test-list", "list"],
         ["embed", "list", "--out", "x.npz"],
     ],
 )
@@ -265,16 +265,16 @@ def test_a_model_refuses_features_of_other_settings(other_features, capsys, comm
 
 def test_weights_of_other_features_are_refused(other_features, capsys):
     write_model("m.keras", FeatureConfig())
-    assert run([*TRAIN, "--checkpoint", "m.keras"]) == 1
+    assert run([*TRAIN, "--init", "m.keras"]) == 1
     refusal(capsys, "the model m.keras")
     assert not RunFolders.of("mine").settings.exists()
     # The original's checkpoints were made with the default settings.
-    assert run([*TRAIN, "--checkpoint", "old.h5"]) == 1
+    assert run([*TRAIN, "--init", "old.h5"]) == 1
     refusal(capsys, "the model old.h5")
 
 
 def test_weights_of_the_same_features_are_taken(other_features):
     write_model("m.keras", OTHER)
     Path("data/features.json").unlink()
-    assert run([*TRAIN, "--checkpoint", "m.keras"]) == 0
+    assert run([*TRAIN, "--init", "m.keras"]) == 0
     assert read_metadata("models/mine/best.keras").features == OTHER

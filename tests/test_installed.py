@@ -29,11 +29,11 @@ def test_train_and_eval(tmp_path):
             np.save(tmp_path / "data" / f"{song}_{version}.npy", np.roll(melody, version, axis=1))
     lines = "".join(f"{song} {version}\n" for song in range(4) for version in range(2))
     (tmp_path / "list").write_text(lines)
-    small = ["--block", "simple", "-S", "1", "--ki-out-channel", "4", "--time-field", "12"]
-    lists = ["--data-dir", "data", "--train-ls", "list", "--val-ls", "list"]
-    short = ["--feature-len", "110", "--max-epoch", "1"]
+    small = ["--block", "simple", "-S", "1", "--channels", "4", "--time-field", "12"]
+    lists = ["--data-dir", "data", "--train-list", "list", "--validation-list", "list"]
+    short = ["--vectors", "110", "--epochs", "1"]
     trained = kinet("train", *small, *short, *lists, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
-    evaluated = kinet("eval", "--data-dir", "data", "--test-ls", "list", "--json", cwd=tmp_path)
+    evaluated = kinet("eval", "--data-dir", "data", "--test-list", "list", "--json", cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     assert 0 < json.loads(evaluated.stdout)["map"] <= 1

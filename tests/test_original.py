@@ -39,7 +39,7 @@ def test_convert_does_not_replace_a_file_unasked(checkpoint, tmp_path, capsys):
     target = tmp_path / "new.keras"
     target.write_text("mine")
     assert run(["convert", str(checkpoint), str(target)]) == 1
-    assert "is there already; use --force" in capsys.readouterr().err
+    assert "is there already; --force replaces it" in capsys.readouterr().err
     assert target.read_text() == "mine"
 
 

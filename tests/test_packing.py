@@ -216,7 +216,7 @@ def test_the_command_packs_several_lists_each_track_once(folder, capsys):
     )
     assert len(read_tracks(folder / "list", folder / "all")) == 3
     assert run(arguments) == 1
-    assert "is there already; use --force" in capsys.readouterr().err
+    assert "is there already; --force replaces it" in capsys.readouterr().err
     assert run([*arguments, "--force"]) == 0
     arguments[arguments.index("--data-dir") + 1] = str(folder / "all")
     assert run([*arguments, "--force"]) == 1
@@ -244,12 +244,14 @@ def test_training_and_evaluation_take_a_packed_file_in_place_of_a_folder(
     (tmp_path / "list").write_text("".join(lines))
     monkeypatch.chdir(tmp_path)
     assert run(["pack", "list", "--data-dir", "data", "--out", "all.pack"]) == 0
-    small = "-S 1 --block simple --attention none --ki-out-channel 4 --time-field 12 --max-epoch 1"
-    small += " --feature-len 100 --batchsize 4 --train-ls list --val-ls list --embedding-len 4"
+    small = "-S 1 --block simple --attention none --channels 4 --time-field 12 --epochs 1"
+    small += (
+        " --vectors 100 --batch-size 4 --train-list list --validation-list list --embedding-size 4"
+    )
     assert run(["train", *small.split(), "--data-dir", "all.pack", "--tag", "a"]) == 0
     maps = []
     for data in ("data", "all.pack"):
         capsys.readouterr()
-        assert run(["eval", "--test-ls", "list", "--data-dir", data, "--json"]) == 0
+        assert run(["eval", "--test-list", "list", "--data-dir", data, "--json"]) == 0
         maps.append(json.loads(capsys.readouterr().out)["map"])
     assert maps[0] == maps[1]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
     out = tmp_path / "quickstart"
     command = ["quickstart", "--out", str(out), "--songs", "6", "--versions", "3"]
-    assert run([*command, "--max-epoch", "1", "--json"]) == 0
+    assert run([*command, "--epochs", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["songs"], report["tracks"]) == (2, 6)
     assert 0 < report["map"] <= 1
@@ -32,7 +32,7 @@ def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
     assert 1 <= found["rank"] <= found["songs"] == 2
     assert found["nearest"][found["rank"] - 1]["song"] == found["song"]
     assert kinet.extract(found["path"]).shape[0] > 130  # a minute and more
-    lists = ["--data-dir", str(out / "data"), "--test-ls", str(out / "meta/CHORALES-TEST")]
+    lists = ["--data-dir", str(out / "data"), "--test-list", str(out / "meta/CHORALES-TEST")]
     assert run(["eval", *lists, "--model-file", report["model"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["map"] == report["map"]
     assert run(["check", lists[3], "--data-dir", lists[1]]) == 0

@@ -45,7 +45,7 @@ def test_a_picture_is_replaced_only_with_force(here, capsys):
     (here / "p.png").write_text("mine")
     assert run(["show", "a.wav", "--out", "p.png"]) == 1
     assert capsys.readouterr().err == (
-        "kinet: p.png: already there; --force replaces it, --out names another\n"
+        "kinet: p.png is there already; --force replaces it, --out names another\n"
     )
     assert (here / "p.png").read_text() == "mine"
     assert run(["show", "a.wav", "--out", "p.png", "--force"]) == 0

@@ -27,8 +27,8 @@ from kinet.errors import CheckpointError, DataError
 from kinet.training.fitting import is_finished
 
 SMALL = [
-    *("--block", "wider", "-S", "3", "--ki-out-channel", "8", "--embedding-len", "8"),
-    *("--feature-len", "110", "--time-field", "12", "--batchsize", "8", "--max-epoch", "3"),
+    *("--block", "wider", "-S", "3", "--channels", "8", "--embedding-size", "8"),
+    *("--vectors", "110", "--time-field", "12", "--batch-size", "8", "--epochs", "3"),
 ]
 # Song ids with a gap, versions of a song not next to each other.
 SONGS = ("7", "2", "40", "11")
@@ -240,7 +240,7 @@ def test_patience_ends_a_run():
     ],
 )
 def test_other_losses_attentions_and_precisions_train(layout, more):
-    assert run(["train", *SMALL, "--max-epoch", "1", "--tag", "other", *more]) == 0
+    assert run(["train", *SMALL, "--epochs", "1", "--tag", "other", *more]) == 0
     assert keras.config.dtype_policy().name == "float32"
     state = read_state("models/other/last.keras")
     assert all(values.dtype.kind in "fiu" for values in state.values())
@@ -251,12 +251,12 @@ def test_other_losses_attentions_and_precisions_train(layout, more):
 
 def test_training_can_start_from_a_model(trained, layout):
     best = str(trained / "models/whole/best.keras")
-    assert run(["train", *SMALL, "--max-epoch", "1", "--tag", "more", "--checkpoint", best]) == 0
+    assert run(["train", *SMALL, "--epochs", "1", "--tag", "more", "--init", best]) == 0
 
 
 def test_moving_averages_follow_the_weights_of_a_short_list(layout):
     # The weights stay as they were drawn, so the averages must become those of the tracks.
-    options = [*SMALL, "--batchsize", "2", "--lr", "1e-12", "--tag", "averages"]
+    options = [*SMALL, "--batch-size", "2", "--learning-rate", "1e-12", "--tag", "averages"]
     assert run(["train", *options]) == 0
     model = load_model(layout / "models/averages/last.keras")[0]
     first = model.get_layer("stage0_kernel_conv")
@@ -272,7 +272,7 @@ def test_moving_averages_follow_the_weights_of_a_short_list(layout):
 
 def test_a_model_of_another_shape_cannot_be_started_from(trained, layout, capsys):
     best = str(trained / "models/whole/best.keras")
-    options = [*SMALL, "--ki-out-channel", "4", "--tag", "more", "--checkpoint", best]
+    options = [*SMALL, "--channels", "4", "--tag", "more", "--init", best]
     assert run(["train", *options]) == 1
     assert "the checkpoint does not fit: layer 'stage0_kernel_conv'" in capsys.readouterr().err
 
@@ -307,9 +307,9 @@ def test_missing_features_are_an_error_unless_allowed(trained, monkeypatch, caps
     monkeypatch.chdir(trained)
     listed = tmp_path / "list"
     listed.write_text(Path("meta/SHS100K-TEST").read_text() + "9 9\n")
-    assert run(["eval", "--test-ls", str(listed)]) == 1
+    assert run(["eval", "--test-list", str(listed)]) == 1
     assert "1 of 8 feature files" in capsys.readouterr().err
-    assert run(["eval", "--test-ls", str(listed), "--allow-missing"]) == 0
+    assert run(["eval", "--test-list", str(listed), "--allow-missing"]) == 0
     assert "1 of 8 listed files missing" in capsys.readouterr().err
 
 
@@ -321,7 +321,7 @@ def test_eval_checks_the_stages_it_is_told(trained, monkeypatch, capsys):
 
 def test_eval_with_another_length_is_refused_where_attention_ties_it(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
-    assert run(["eval", "--feature-len", "200"]) == 1
+    assert run(["eval", "--vectors", "200"]) == 1
     assert "ties this model to T = 110" in capsys.readouterr().err
 
 
@@ -356,22 +356,22 @@ def refuse(capsys, *arguments):
         (["--loss-option", "margn=1"], "unknown option of the loss softmax 'margn'"),
         (["--loss-option", "margin"], "NAME=NUMBER"),
         (["-S", "5"], "number of stages S is 5; allowed: the divisors of 12"),
-        (["--feature-len", "60"], "feature length T is 60; allowed: at least 99"),
+        (["--vectors", "60"], "feature length T is 60; allowed: at least 99"),
         (["--time-field", "13"], "a multiple of the number of stages"),
-        (["--lr", "0"], "learning rate is 0.0; allowed: a number above 0"),
-        (["--max-epoch", "0"], "number of epochs is 0"),
-        (["--batchsize", "0"], "batch size is 0"),
+        (["--learning-rate", "0"], "learning rate is 0.0; allowed: a number above 0"),
+        (["--epochs", "0"], "number of epochs is 0"),
+        (["--batch-size", "0"], "batch size is 0"),
         (["--dropout", "1"], "dropout is 1.0"),
-        (["--regularize", "-1"], "L2 penalty is -1.0"),
+        (["--l2", "-1"], "L2 penalty is -1.0"),
         (["--seed", "-1"], "seed is -1"),
         (["--patience", "0"], "patience is 0"),
         (["--versions-per-song", "1"], "versions per song is 1"),
         (["--tag", "a/b"], "tag is 'a/b'; allowed: a name without '/'"),
-        (["--train-ls", "nowhere"], "nowhere: missing"),
+        (["--train-list", "nowhere"], "nowhere: missing"),
         (["--blok", "wider"], "No such option"),
         (["--gpu", "first"], "--gpu is 'first'; allowed: none, a number"),
         (["--gpu", "0,0"], "every number once"),
-        (["--checkpoint", "nowhere.keras"], "no model file nowhere.keras"),
+        (["--init", "nowhere.keras"], "no model file nowhere.keras"),
         (["--resume", "--tag", "nowhere"], "there is no run to resume"),
     ],
 )
@@ -405,14 +405,14 @@ def test_a_run_is_not_overwritten(trained, monkeypatch, capsys):
 
 def test_resuming_with_other_settings_is_refused(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
-    said = refuse(capsys, "train", "--resume", "--tag", "whole", "--lr", "0.5")
-    assert "--lr 0.5 contradicts 0.001" in said
+    said = refuse(capsys, "train", "--resume", "--tag", "whole", "--learning-rate", "0.5")
+    assert "--learning-rate 0.5 contradicts 0.001" in said
 
 
 def test_resuming_with_other_songs_is_refused(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     Path("meta/other").write_text("100 0\n100 1\n3 0\n3 1\n")
-    said = refuse(capsys, "train", "--resume", "--tag", "whole", "--train-ls", "meta/other")
+    said = refuse(capsys, "train", "--resume", "--tag", "whole", "--train-list", "meta/other")
     assert "resume with the list that the run began with" in said
 
 
@@ -453,15 +453,15 @@ def test_wrong_feature_files(layout, capsys, content, message):
 
 def test_validation_needs_two_versions_of_a_song(layout, capsys):
     Path("meta/one").write_text("100 0\n3 0\n")
-    said = refuse(capsys, "train", *SMALL, "--val-ls", "meta/one", "--tag", "one")
+    said = refuse(capsys, "train", *SMALL, "--validation-list", "meta/one", "--tag", "one")
     assert "no song of two versions" in said
 
 
 def test_empty_and_malformed_lists(layout, capsys):
     Path("meta/bad").write_text("7 0\n7\n")
-    assert "meta/bad:2:" in refuse(capsys, "train", *SMALL, "--train-ls", "meta/bad")
+    assert "meta/bad:2:" in refuse(capsys, "train", *SMALL, "--train-list", "meta/bad")
     Path("meta/bad").write_text("\n")
-    assert "no tracks" in refuse(capsys, "train", *SMALL, "--train-ls", "meta/bad")
+    assert "no tracks" in refuse(capsys, "train", *SMALL, "--train-list", "meta/bad")
 
 
 def test_a_folder_that_cannot_be_written(layout, capsys):

@@ -13,11 +13,11 @@ from kinet.commands.options import (
     engine_options,
     path_type,
     read_complete_list,
+    require_target,
 )
-from kinet.commands.output import say, tracks_progress
+from kinet.commands.output import json_option, say, show_json, tracks_progress
 from kinet.data.manifest import require_same_features
-from kinet.errors import DataError
-from kinet.files import write_atomically
+from kinet.files import digest_of, write_atomically
 
 
 @click.command("embed")
@@ -26,31 +26,33 @@ from kinet.files import write_atomically
 @click.option("--model-file", type=path_type, help="By default the best of the newest run.")
 @click.option("--out", type=path_type, required=True, help="The .npz file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@click.option("--batchsize", "--batch-size", type=click.IntRange(1), default=32)
+@click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
 @engine_options
+@json_option
 def command(
     list_file: Path,
     data_dir: Path,
     model_file: Path | None,
     out: Path,
     force: bool,
-    batchsize: int,
+    batch_size: int,
     backend: str | None,
     gpu: str | None,
+    as_json: bool,
 ) -> None:
     """Write the embeddings of the tracks of LIST.
 
-    The file holds the arrays embeddings (N, D), song_id (N,), version_id (N,) and fingerprint, of
-    the features.
+    The file holds the arrays embeddings (N, D), song_id (N,), version_id (N,), fingerprint, of
+    the features, and model, the SHA-256 of the model file: embeddings of two models do not mix.
     """
     import numpy as np
 
     from kinet.training.runs import newest_best
 
-    if out.exists() and not force:
-        raise DataError(f"{out} is there already; use --force to replace it")
+    require_target(out, force)
     tracks = read_complete_list(list_file, TEST_LIST, data_dir)
     model_file = model_file or newest_best()
+    digest = digest_of(model_file)
     opened = open_model(model_file)
     require_same_features(data_dir, opened.features, f"the model {model_file}")
     model = opened.load(len(tracks), backend, gpu)
@@ -58,12 +60,18 @@ def command(
     from kinet.embeddings import embed_tracks
 
     with tracks_progress("embedding") as progress:
-        rows = embed_tracks(model, tracks, batch_size=batchsize, progress=progress)
+        rows = embed_tracks(model, tracks, batch_size=batch_size, progress=progress)
     arrays = {
         "embeddings": rows,
         "song_id": np.array([track.song_id for track in tracks]),
         "version_id": np.array([track.version_id for track in tracks]),
         "fingerprint": np.array(opened.features.fingerprint()),
+        "model": np.array(digest),
     }
     write_atomically(out, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    if as_json:
+        known = opened.features.fingerprint()
+        size = {"tracks": len(rows), "size": rows.shape[1]}
+        show_json({"out": str(out), **size, "model": digest, "fingerprint": known})
+        return
     say(f"{out}: {len(rows)} embeddings of {rows.shape[1]} values by {model_file}")

@@ -16,6 +16,7 @@ from kinet.commands.options import (
     path_type,
     read_complete_list,
     require_layout,
+    require_target,
 )
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
 from kinet.data.manifest import require_same_features
@@ -28,7 +29,7 @@ from kinet.metrics import Metrics
 
 @click.command("eval")
 @data_option
-@click.option("--test-ls", type=path_type, default=TEST_LIST)
+@click.option("--test-list", "--test-ls", "test_list", type=path_type, default=TEST_LIST)
 @click.option("--model-file", type=path_type, help="By default the best of the newest run.")
 @click.option(
     "-S",
@@ -38,23 +39,25 @@ from kinet.metrics import Metrics
     type=int,
     help="Accepted for the original's sake and checked: the model file knows its stages.",
 )
-@click.option("--feature-len", type=int, help="T. By default the model's own.")
+@click.option(
+    "--vectors", "--feature-len", "vectors", type=int, help="T. By default the model's own."
+)
 @click.option("--protocol", type=click.Choice(PROTOCOLS), default="standard")
 @click.option("--allow-missing", is_flag=True, help="Evaluate on the files that are there.")
 @click.option("--per-query", type=path_type, metavar="CSV", help="Write the values per query.")
-@click.option("--batchsize", "--batch-size", type=click.IntRange(1), default=32)
+@click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
 @engine_options
 @json_option
 def command(
     data_dir: Path,
-    test_ls: Path,
+    test_list: Path,
     model_file: Path | None,
     stages: int | None,
-    feature_len: int | None,
+    vectors: int | None,
     protocol: str,
     allow_missing: bool,
     per_query: Path | None,
-    batchsize: int,
+    batch_size: int,
     backend: str | None,
     gpu: str | None,
     as_json: bool,
@@ -67,12 +70,14 @@ def command(
     from kinet.errors import SettingsError
     from kinet.training.runs import newest_best
 
+    if per_query:
+        require_target(per_query, force=True)
     missing: list[Track] = []
     if allow_missing:
-        require_layout(test_ls, TEST_LIST)
-        tracks, missing = present(read_tracks(test_ls, data_dir))
+        require_layout(test_list, TEST_LIST)
+        tracks, missing = present(read_tracks(test_list, data_dir))
     else:
-        tracks = read_complete_list(test_ls, TEST_LIST, data_dir)
+        tracks = read_complete_list(test_list, TEST_LIST, data_dir)
     if model_file is None:
         model_file = newest_best()
         say(f"model: {model_file}")
@@ -86,7 +91,7 @@ def command(
     from kinet.evaluation import evaluate
 
     with tracks_progress("embedding") as progress:
-        rows = embed_tracks(model, tracks, feature_len, batchsize, progress)
+        rows = embed_tracks(model, tracks, vectors, batch_size, progress)
     with tracks_progress("ranking") as progress:
         metrics = evaluate(
             rows, [track.song_id for track in tracks], protocol=protocol, progress=progress
@@ -95,7 +100,7 @@ def command(
         write_text_atomically(per_query, _per_query(metrics, tracks))
     report = {
         "model": str(model_file),
-        "list": str(test_ls),
+        "list": str(test_list),
         "protocol": protocol,
         "listed": len(tracks) + len(missing),
         "missing": len(missing),

@@ -47,7 +47,7 @@ _PRECISIONS = list(dict.fromkeys(name for form in FORMATS.values() for name in f
     help="In which the file computes; below float32 with --format openvino.",
 )
 @click.option(
-    "--calibration-ls",
+    "--calibration-list",
     type=path_type,
     help="A list with several versions of songs, for a precision below float32: its MAP must not "
     "suffer, and with int8 ranges are taken from it.",
@@ -74,7 +74,7 @@ def command(
     out: Path | None,
     force: bool,
     precision: str,
-    calibration_ls: Path | None,
+    calibration_list: Path | None,
     data_dir: Path,
     allowed_map_loss: float,
     backend: str | None,
@@ -93,7 +93,7 @@ def command(
         chosen = newest_best()
         output.say(f"model: {chosen}")
     choose(backend)
-    tracks = read_complete_list(calibration_ls, TEST_LIST, data_dir) if calibration_ls else []
+    tracks = read_complete_list(calibration_list, TEST_LIST, data_dir) if calibration_list else []
     done = export(
         chosen,
         format_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +55,24 @@ def start_backend(backend: str | None, gpu: str | None) -> int:
     import_quietly()
     check_gpus(numbers)
     return max(1, len(numbers or ()))
+
+
+def require_target(path: Path, force: bool, instead: str = "--force replaces it") -> None:
+    """Refuse a place where no file can be written, before any work is done for it.
+
+    Raises
+    ------
+    DataError
+        If the path names no file, its folder is not there or closed, or a file is there already.
+    """
+    if not path.name or path.is_dir():
+        raise DataError(f"{str(path)!r} is a folder; need the path of a file to write")
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise DataError(f"{path} cannot be written: the folder {path.parent} is closed to you")
+    if path.exists() and not force:
+        raise DataError(f"{path} is there already; {instead}")
 
 
 def require_layout(list_file: Path, default: str) -> None:

@@ -20,25 +20,35 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from kinet.errors import printable
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def say(message: str) -> None:
     """Print a line for a person, to stderr, so that stdout stays the result."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(printable(message), markup=False)
 
 
 def show_table(
     headings: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None
 ) -> None:
     """Print a table; columns whose values are all numbers are aligned to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(
+        title=escape(printable(title)) if title else None, title_justify="left", header_style="bold"
+    )
     for column, heading in enumerate(headings):
         numeric = all(isinstance(row[column], int | float) for row in rows) and bool(rows)
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{v:.4f}" if isinstance(v, float) else escape(str(v)) for v in row))
+        table.add_row(
+            *(f"{v:.4f}" if isinstance(v, float) else escape(printable(str(v))) for v in row)
+        )
     Console(highlight=False).print(table)
+
+
+def _text(value: object) -> str:
+    return escape(printable(str(value)))
 
 
 def show_json(values: Mapping[str, Any] | Sequence[Any]) -> None:

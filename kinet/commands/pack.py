@@ -6,8 +6,14 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.options import TRAIN_LIST, data_option, path_type, read_complete_list
-from kinet.commands.output import say, tracks_progress
+from kinet.commands.options import (
+    TRAIN_LIST,
+    data_option,
+    path_type,
+    read_complete_list,
+    require_target,
+)
+from kinet.commands.output import json_option, say, show_json, tracks_progress
 from kinet.data.manifest import features_of
 from kinet.data.packing import is_packed, pack
 from kinet.errors import DataError
@@ -18,7 +24,8 @@ from kinet.errors import DataError
 @data_option
 @click.option("--out", type=path_type, required=True, help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool) -> None:
+@json_option
+def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool, as_json: bool) -> None:
     """Write the features of the tracks of each LIST to one file, for training.
 
     train, eval and embed take the file as --data-dir. It is mapped into memory, so that a batch
@@ -26,8 +33,7 @@ def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool) -> 
     """
     if is_packed(data_dir):
         raise DataError(f"--data-dir {data_dir} is a file; need a folder of features")
-    if out.exists() and not force:
-        raise DataError(f"{out} is there already; use --force to replace it")
+    require_target(out, force)
     # A track may be in several lists.
     tracks = {
         track: None for name in lists for track in read_complete_list(name, TRAIN_LIST, data_dir)
@@ -35,5 +41,10 @@ def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool) -> 
     features = features_of(data_dir)
     with tracks_progress("packing") as progress:
         size = pack(list(tracks), features, out, progress)
-    known = features.fingerprint() if features else "unknown"
+    fingerprint = features.fingerprint() if features else None
+    if as_json:
+        sizes = {"tracks": len(tracks), "bytes": size}
+        show_json({"out": str(out), **sizes, "fingerprint": fingerprint})
+        return
+    known = fingerprint or "unknown"
     say(f"{out}: {len(tracks)} tracks, {size / 2**20:.1f} MiB, fingerprint of features {known}")

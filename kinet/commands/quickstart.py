@@ -42,7 +42,7 @@ NEAREST = 5
 @click.option("--out", type=path_type, default="quickstart", help="Folder.")
 @click.option("--songs", type=int, default=150, help="Chorales.")
 @click.option("--versions", type=int, default=8, help="Versions of each.")
-@click.option("--max-epoch", "--epochs", type=int, default=EPOCHS)
+@click.option("--epochs", "--max-epoch", "epochs", type=int, default=EPOCHS)
 @click.option("--seed", type=int, default=0)
 @engine_options
 @json_option
@@ -50,7 +50,7 @@ def command(
     out: Path,
     songs: int,
     versions: int,
-    max_epoch: int,
+    epochs: int,
     seed: int,
     backend: str | None,
     gpu: str | None,
@@ -66,7 +66,7 @@ def command(
     """
     started = time.monotonic()
     training = TrainConfig(
-        loss="supcon", epochs=max_epoch, learning_rate=3e-3, batch_size=32, seed=seed
+        loss="supcon", epochs=epochs, learning_rate=3e-3, batch_size=32, seed=seed
     )
     devices = start_backend(backend, gpu)
     with tracks_progress("1/5 chorales to HPCP", unit="steps") as progress:
@@ -84,7 +84,7 @@ def command(
     _show_recording(report["recording"])
     say(f"model: {report['model']}; picture: {report['picture']}; {report['seconds']:.0f} s in all")
     say(
-        f"next: kinet eval --data-dir {corpus.data_dir} --test-ls {corpus.test_list} "
+        f"next: kinet eval --data-dir {corpus.data_dir} --test-list {corpus.test_list} "
         f"--model-file {report['model']}"
     )
 

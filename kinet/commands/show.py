@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.options import path_type
+from kinet.commands.options import path_type, require_target
 from kinet.commands.output import say
 from kinet.config import FeatureConfig
-from kinet.errors import DataError
 
 
 @click.command("show")
@@ -26,8 +25,7 @@ def command(file: Path, out: Path | None, force: bool) -> None:
     from kinet.pictures import draw_hpcp
 
     picture = out or Path(f"{file.name}.hpcp.png")
-    if picture.exists() and not force:
-        raise DataError(f"{picture}: already there; --force replaces it, --out names another")
+    require_target(picture, force, "--force replaces it, --out names another")
     config = FeatureConfig()
     if file.suffix.lower() == ".npy":
         hpcp = read_hpcp(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +30,7 @@ from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
 from kinet.training.runs import RunFolders, default_tag
 
-# Command-line option -> field of the settings.
-MODEL_FIELDS = {
-    "block": "block",
-    "stages": "stages",
-    "attention": "attention",
-    "pitch_axis": "pitch_axis",
-    "feature_len": "vectors",
-    "ki_out_channel": "channels",
-    "bn_ratio": "bottleneck_ratio",
-    "attention_ratio": "attention_ratio",
-    "time_field": "time_field",
-    "embedding_len": "embedding_size",
-    "regularize": "l2",
-}
-TRAIN_FIELDS = {
-    "loss": "loss",
-    "batchsize": "batch_size",
-    "versions_per_song": "versions_per_song",
-    "max_epoch": "epochs",
-    "lr": "learning_rate",
-    "dropout": "dropout",
-    "precision": "precision",
-    "seed": "seed",
-    "patience": "patience",
-    "loss_option": "loss_options",
-}
-DATA_FIELDS = ("data_dir", "train_ls", "val_ls")
+DATA_FIELDS = ("data_dir", "train_list", "validation_list")
 MODEL = ModelConfig()
 TRAINING = TrainConfig()
 
@@ -78,8 +53,22 @@ def _loss_options(
 @click.command("train")
 @click.option("--tag", help="Name of the run. By default made from the settings.")
 @data_option
-@click.option("--train-ls", type=path_type, default=TRAIN_LIST, help="The training list.")
-@click.option("--val-ls", type=path_type, default=VALIDATION_LIST, help="The validation list.")
+@click.option(
+    "--train-list",
+    "--train-ls",
+    "train_list",
+    type=path_type,
+    default=TRAIN_LIST,
+    help="The training list.",
+)
+@click.option(
+    "--validation-list",
+    "--val-ls",
+    "validation_list",
+    type=path_type,
+    default=VALIDATION_LIST,
+    help="The validation list.",
+)
 @click.option("--block", default=MODEL.block, help="See kinet plugins.")
 @click.option(
     "-S",
@@ -99,22 +88,56 @@ def _loss_options(
 @click.option("--no-chnlatt", is_flag=True, help="Without channel attention.")
 @click.option("--no-tempatt", is_flag=True, help="Without temporal attention.")
 @click.option("--pitch-axis", type=click.Choice(PITCH_AXES), default=MODEL.pitch_axis)
-@click.option("--feature-len", type=int, default=MODEL.vectors, help="T, in HPCP vectors.")
+@click.option(
+    "--vectors",
+    "--feature-len",
+    "vectors",
+    type=int,
+    default=MODEL.vectors,
+    help="T, in HPCP vectors.",
+)
 @click.option(
     "--time-field", type=int, default=MODEL.time_field, help="Receptive field in vectors."
 )
-@click.option("--ki-out-channel", type=int, default=MODEL.channels, help="Channels.")
-@click.option("--bn-ratio", type=int, default=MODEL.bottleneck_ratio, help="Squeeze of blocks.")
+@click.option(
+    "--channels",
+    "--ki-out-channel",
+    "channels",
+    type=int,
+    default=MODEL.channels,
+    help="Of the key-invariant part and the summary.",
+)
+@click.option(
+    "--bottleneck-ratio",
+    "--bn-ratio",
+    "bottleneck_ratio",
+    type=int,
+    default=MODEL.bottleneck_ratio,
+    help="Squeeze of blocks.",
+)
 @click.option(
     "--attention-ratio", type=int, default=MODEL.attention_ratio, help="Squeeze of attention."
 )
 @click.option(
-    "--embedding-len", type=int, default=MODEL.embedding_size, help="Length of an embedding."
+    "--embedding-size",
+    "--embedding-len",
+    "embedding_size",
+    type=int,
+    default=MODEL.embedding_size,
+    help="Length of an embedding.",
 )
-@click.option("--regularize", type=float, default=MODEL.l2, help="L2 penalty.")
+@click.option(
+    "--l2",
+    "--regularize",
+    "l2",
+    type=float,
+    default=MODEL.l2,
+    help="Weight of the L2 penalty on kernels.",
+)
 @click.option("--loss", default=TRAINING.loss, help="See kinet plugins.")
 @click.option(
     "--loss-option",
+    "loss_options",
     multiple=True,
     metavar="NAME=NUMBER",
     callback=_loss_options,
@@ -126,10 +149,24 @@ def _loss_options(
     help="K of batches of P songs x K versions. By default the loss's own.",
 )
 @click.option(
-    "--batchsize", "--batch-size", type=int, default=TRAINING.batch_size, help="Tracks in a batch."
+    "--batch-size",
+    "--batchsize",
+    "batch_size",
+    type=int,
+    default=TRAINING.batch_size,
+    help="Tracks in a batch.",
 )
-@click.option("--max-epoch", "--epochs", type=int, default=TRAINING.epochs, help="Epochs.")
-@click.option("--lr", type=float, default=TRAINING.learning_rate, help="Of the first epoch.")
+@click.option(
+    "--epochs", "--max-epoch", "epochs", type=int, default=TRAINING.epochs, help="Epochs."
+)
+@click.option(
+    "--learning-rate",
+    "--lr",
+    "learning_rate",
+    type=float,
+    default=TRAINING.learning_rate,
+    help="Of the first epoch.",
+)
 @click.option("--dropout", type=float, default=TRAINING.dropout, help="Before the classifier.")
 @click.option(
     "--precision",
@@ -139,7 +176,9 @@ def _loss_options(
 )
 @click.option("--seed", type=int, default=TRAINING.seed, help="Same seed, same run.")
 @click.option("--patience", type=int, help="Stop after so many epochs without a better mAP.")
-@click.option("--checkpoint", type=path_type, help="Begin with the weights of this model.")
+@click.option(
+    "--init", "--checkpoint", "init", type=path_type, help="Begin with the weights of this model."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches.")
 @engine_options
@@ -175,24 +214,24 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         attention_modules.get(name)
     losses.get(training.loss).check_options(training.loss_options)
     lists = {}
-    for option, default in (("train_ls", TRAIN_LIST), ("val_ls", VALIDATION_LIST)):
+    for option, default in (("train_list", TRAIN_LIST), ("validation_list", VALIDATION_LIST)):
         lists[option] = read_complete_list(
             Path(settings[option]), default, Path(settings["data_dir"])
         )
     begun = folders.last if options["resume"] and folders.last.exists() else None
-    features = _features(Path(settings["data_dir"]), begun, options["checkpoint"])
+    features = _features(Path(settings["data_dir"]), begun, options["init"])
     if not options["resume"]:
         folders.write_settings(settings)
     devices = start_backend(options["backend"], options["gpu"])
 
     from kinet.training.fitting import Task, train
 
-    start_from = _start_from(options["checkpoint"])
+    start_from = _start_from(options["init"])
     task = Task(
         model=model,
         training=training,
-        tracks=lists["train_ls"],
-        validation=lists["val_ls"],
+        tracks=lists["train_list"],
+        validation=lists["validation_list"],
         folders=folders,
         features=features,
         devices=devices,
@@ -226,10 +265,15 @@ def _drop_attention(options: dict[str, Any]) -> None:
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """All that decides the result of a run, JSON-ready, validated."""
-    model = ModelConfig(**{ours: options[option] for option, ours in MODEL_FIELDS.items()})
-    training = TrainConfig(**{ours: options[option] for option, ours in TRAIN_FIELDS.items()})
+    model = ModelConfig(**{name: options[name] for name in _fields(ModelConfig)})
+    training = TrainConfig(**{name: options[name] for name in _fields(TrainConfig)})
     data = {name: str(options[name]) for name in DATA_FIELDS}
     return {**data, "model": model.to_dict(), "training": training.to_dict()}
+
+
+def _fields(settings: type) -> list[str]:
+    """Names of the fields of a settings class, which are those of the options' values."""
+    return [field.name for field in dataclasses.fields(settings)]
 
 
 def _configs(settings: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
@@ -246,12 +290,13 @@ def _resumed(ctx: click.Context, folders: RunFolders, settings: dict[str, Any]) 
     }
     if given & {"no_chnlatt", "no_tempatt"}:
         given.add("attention")
-    for part, fields in (("model", MODEL_FIELDS), ("training", TRAIN_FIELDS)):
-        for option, field in fields.items():
-            if option in given and saved[part][field] != settings[part][field]:
+    options = {str(param.name): param.opts[0] for param in ctx.command.params}
+    for part, fields in (("model", _fields(ModelConfig)), ("training", _fields(TrainConfig))):
+        for name in fields:
+            if name in given and saved[part][name] != settings[part][name]:
                 raise SettingsError(
-                    f"--{option.replace('_', '-')} {settings[part][field]!r} contradicts "
-                    f"{saved[part][field]!r}, with which the run {folders.models} began; "
+                    f"{options[name]} {settings[part][name]!r} contradicts "
+                    f"{saved[part][name]!r}, with which the run {folders.models} began; "
                     "leave it out to resume"
                 )
     moved = {name: settings[name] for name in DATA_FIELDS if name in given}

@@ -154,7 +154,7 @@ def export(
     if reduced and not tracks:
         raise ExportError(
             f"{form.title} in {precision} was asked for without tracks to measure its MAP on; "
-            "name a list with several versions of songs: --calibration-ls LIST --data-dir DIR"
+            "name a list with several versions of songs: --calibration-list LIST --data-dir DIR"
         )
     converter = choose_converter(form)
     caller = choose()
