@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -35,6 +37,7 @@ WITHOUT_BACKEND = [
     "tests/test_inspection.py",
     "tests/test_manifest.py",
     "tests/test_metrics.py",
+    "tests/test_project.py",
     "tests/test_renditions.py",
     "tests/test_show.py",
     "tests/test_sources.py",
@@ -122,7 +125,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheel and sdist are built, and the installed wheel works outside the repository."""
+    """Wheel and sdist are built, and the installed wheel works outside the repository.
+
+    With a folder after ``--``, they are left there.
+    """
     session.install("build>=1.2")
     folder = session.create_tmp()
     session.run("python", "-m", "build", "--outdir", folder)
@@ -131,3 +137,91 @@ def build(session: nox.Session) -> None:
     tests = Path("tests/test_installed.py").resolve()
     with session.chdir(folder):
         session.run("pytest", "-q", "-p", "no:cacheprovider", str(tests))
+    for kept in session.posargs:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        for path in (wheel, *Path(folder).glob("*.tar.gz")):
+            shutil.copy(path, kept)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """The tests on JAX with the lowest versions that pyproject.toml admits."""
+    session.install("uv>=0.5")
+    session.run(
+        *("uv", "pip", "install", "--python", shutil.which("python", path=session.bin) or "python"),
+        *("--resolution", "lowest-direct", "-e", ".[test,jax,pictures]"),
+    )
+    # Old versions are expected to use what newer ones have deprecated: warnings are no errors here.
+    session.run(
+        "pytest",
+        "-q",
+        *("-n", "2", "--dist", "loadscope", "-o", "filterwarnings=default", "-p", "no:warnings"),
+        *session.posargs,
+        env={"KERAS_BACKEND": "jax"},
+    )
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches that the tests reach on TensorFlow; what they miss is printed."""
+    # A session of its own: tests/test_hpcp.py takes 1.8 times as long when it is measured.
+    session.install(*BACKENDS["tensorflow"], "pytest-cov>=5")
+    session.run(
+        "pytest",
+        "-q",
+        *("-n", "2", "--dist", "loadscope", "--cov", "--cov-report", "term-missing"),
+        *session.posargs,
+        env={"KERAS_BACKEND": "tensorflow"},
+    )
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Changes the lines of kinet/ that differ from main, one at a time: which does a test catch?
+
+    Runs in a copy. The tests are those of the same name as a changed file, or what comes after
+    ``--``: ``nox -s mutation -- tests/test_metrics.py``.
+    """
+    git = ["git", "-C", str(Path.cwd())]
+    base = str(session.run(*git, "merge-base", "main", "HEAD", external=True, silent=True)).strip()
+    names = str(
+        session.run(
+            *(*git, "diff", "--name-only", "--diff-filter=d", base, "--", "kinet/*.py"),
+            external=True,
+            silent=True,
+        )
+    ).split()
+    if not names:
+        session.skip("no file of kinet/ differs from main")
+    tests = session.posargs or [
+        test for name in names if Path(test := f"tests/test_{Path(name).stem}.py").exists()
+    ]
+    if not tests:
+        session.error(f"no tests have the names of {', '.join(names)}: name some after --")
+
+    copy = Path(session.create_tmp()) / "kinet"
+    shutil.rmtree(copy, ignore_errors=True)
+    session.run("git", "clone", "-q", str(Path.cwd()), str(copy), external=True)
+    for name in names:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, copy / name)
+    for test in Path("tests").glob("*.py"):
+        shutil.copy(test, copy / test)
+    session.install("-e", f"{copy}[test,jax,pictures]", "cosmic-ray>=8.4")
+    with session.chdir(copy):
+        Path("mutation.toml").write_text(
+            "[cosmic-ray]\n"
+            f"module-path = {names!r}\n"
+            "timeout = 600.0\n"
+            f"test-command = 'python -m pytest -q -x {' '.join(tests)}'\n"
+            "[cosmic-ray.distributor]\n"
+            "name = 'local'\n"
+            "[cosmic-ray.filters.git-filter]\n"
+            f"branch = '{base}'\n"
+        )
+        environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "jax")}
+        session.run("cosmic-ray", "baseline", "mutation.toml", env=environment)
+        session.run("cosmic-ray", "init", "mutation.toml", "mutation.sqlite")
+        session.run("cr-filter-git", "--config", "mutation.toml", "mutation.sqlite")
+        session.run("cosmic-ray", "exec", "mutation.toml", "mutation.sqlite", env=environment)
+        session.run("cr-report", "--surviving-only", "--show-diff", "mutation.sqlite")
