@@ -280,18 +280,22 @@ def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
 
 
 @pytest.mark.parametrize("program", [accuracy, throughput])
-def test_a_misspelt_module_is_refused_before_anything_is_measured(program, here):
+def test_a_misspelt_module_is_refused_before_anything_is_measured(
+    program, here, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(program.command, ["--attention", "chanel"])
     assert done.exit_code == 2
     assert "'chanel' is not one of none, channel, local, temporal" in done.output
-    assert not any(here.iterdir())
+    assert not any(tmp_path.iterdir())
 
 
-def test_a_misspelt_loss_is_refused_before_anything_is_trained(here):
+def test_a_misspelt_loss_is_refused_before_anything_is_trained(here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(accuracy.command, ["--loss", "supco"])
     assert done.exit_code == 2
     assert "'supco' is not one of 'softmax', 'supcon', 'triplet'" in done.output
-    assert not any(here.iterdir())
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_double_loop_gives_what_evaluate_gives(here, tmp_path):

@@ -27,7 +27,7 @@ import soundfile
 import kinet
 from kinet.cli import COMMANDS, cli, run
 from kinet.errors import ExportError
-from kinet.export.formats import choose_road, get_format
+from kinet.export.formats import choose_converter, get_format
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -132,7 +132,7 @@ def understand(arguments):
 def run_command(arguments, capsys):
     if arguments[0] == "export":
         try:
-            choose_road(get_format(arguments[arguments.index("--format") + 1]))
+            choose_converter(get_format(arguments[arguments.index("--format") + 1]))
         except ExportError as error:
             pytest.skip(f"the rest of the page: {error}")
     if arguments[0] == "train":

@@ -397,7 +397,7 @@ class TestMissingLibraries:
         with pytest.raises(ExportError, match=f"{runner} is not installed; install it with: pip"):
             export(models["fixed"], name, models["fixed"].parent / "unchecked")
 
-    def test_the_road_depends_on_what_is_there(self, without):
+    def test_the_converter_depends_on_what_is_there(self, without):
         without()
         assert choose_converter(FORMATS["onnx"]).backend == "tensorflow"
         without("tf2onnx")

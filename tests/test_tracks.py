@@ -280,7 +280,8 @@ def test_damaged_files_give_an_array_or_one_line(tmp_path_factory, position, byt
 
 
 @pytest.mark.parametrize(
-    "module", ["tracks", "inspection", "splits", "metrics", "evaluation", "files"]
+    "module",
+    ["data.tracks", "data.inspection", "data.splits", "metrics", "evaluation", "files"],
 )
 def test_keras_is_not_imported(module):
     code = f"import sys, kinet.{module}; sys.exit('keras' in sys.modules)"
