@@ -43,43 +43,52 @@ class Convolution:
 def convolutions(config: ModelConfig) -> list[Convolution]:
     """The convolutions of one track of ``config.vectors`` vectors, in their order.
 
-    A block is built on shapes instead of tensors; that is enough for those that only call
-    `Stage.conv`, as all built-in ones do.
+    A block is built on shapes instead of tensors; that is enough for those that have no layers of
+    their own.
     """
-    found: list[Convolution] = []
+    shapes = _Shapes(config)
+    block = blocks.registry.get(config.block)
+    options = block.options(config.block_options)
+    x: Shape = (config.rows, config.vectors, 1)
+    for index in range(config.stages):
+        x = block.build(x, Stage.of(config, index, shapes), **options)
+    x = (x[0] // PITCH_CLASSES, *x[1:])
+    for _ in range(SUMMARY_REPEATS):
+        kernel, dilation = (1, SUMMARY_KERNEL), (1, SUMMARY_DILATION)
+        x = shapes.conv(x, "summary", config.channels, kernel, dilation)
+        x = (x[0], (x[1] - SUMMARY_POOL) // SUMMARY_STRIDE + 1, x[2])
+    return shapes.found
 
-    def convolve(
+
+class _Shapes:
+    """The steps of `kinet.blocks.Unit`, on shapes; keeps the convolutions."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.circular = config.pitch_axis == "circular"
+        self.found: list[Convolution] = []
+
+    def wrap(self, x: Shape, name: str, rows: int) -> Shape:
+        return (x[0] + rows, *x[1:]) if self.circular else x
+
+    def conv(
+        self,
         x: Shape,
         name: str,
         filters: int,
         kernel: tuple[int, int],
-        dilation: tuple[int, int],
-        attend: bool,
+        dilation: tuple[int, int] = (1, 1),
     ) -> Shape:
         rows, columns = ((k - 1) * d for k, d in zip(kernel, dilation, strict=True))
-        wrapped = rows if config.pitch_axis == "circular" else 0
-        before = (x[0] + wrapped, x[1], x[2])
-        after = (before[0] - rows, x[1] - columns, filters)
-        found.append(Convolution(before, after, kernel, dilation))
+        after = (x[0] - rows, x[1] - columns, filters)
+        self.found.append(Convolution(x, after, kernel, dilation))
         return after
 
-    x: Shape = (config.rows, config.vectors, 1)
-    for index in range(config.stages):
-        stage = Stage(
-            index=index,
-            count=config.stages,
-            kernel=config.stage_kernel(index),
-            channels=config.channels,
-            squeezed_channels=config.squeezed_channels,
-            conv_unit=convolve,
-        )
-        x = blocks.registry.get(config.block).build(x, stage)
-    x = (x[0] // PITCH_CLASSES, *x[1:])
-    for _ in range(SUMMARY_REPEATS):
-        kernel, dilation = (1, SUMMARY_KERNEL), (1, SUMMARY_DILATION)
-        x = convolve(x, "summary", config.channels, kernel, dilation, True)
-        x = (x[0], (x[1] - SUMMARY_POOL) // SUMMARY_STRIDE + 1, x[2])
-    return found
+    def finish(self, x: Shape, name: str, attend: bool = True, activate: bool = True) -> Shape:
+        return x
+
+    def crop(self, x: Shape, name: str, kernel: tuple[int, int]) -> Shape:
+        lost = 0 if self.circular else kernel[0] - 1
+        return (x[0] - lost, x[1] - kernel[1] + 1, x[2])
 
 
 def multiply_adds(config: ModelConfig) -> int:

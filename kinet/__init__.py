@@ -12,6 +12,8 @@ evaluate
     Embeddings and song labels to metrics.
 extract
     A recording to HPCP.
+
+Of `blocks`, `attention`, `losses` and `datasets`, ``register`` makes a plug-in of your own known.
 """
 
 from __future__ import annotations
@@ -20,12 +22,24 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinet import attention, blocks, datasets, losses
+
 if TYPE_CHECKING:
     import numpy as np
 
     from kinet.metrics import Metrics
 
-__all__ = ["build", "embed", "evaluate", "extract", "load"]
+__all__ = [
+    "attention",
+    "blocks",
+    "build",
+    "datasets",
+    "embed",
+    "evaluate",
+    "extract",
+    "load",
+    "losses",
+]
 
 
 def build(block: str = "wider", stages: int = 12, **settings: Any) -> Any:

@@ -20,31 +20,50 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from kinet import attention as attention_modules
-from kinet import blocks, losses
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.errors import CheckpointError, PluginError, SettingsError
 from kinet.files import write_atomically
-from kinet.registry import Registry
+from kinet.plugins import REGISTRIES
+from kinet.registry import Origin
 
 FORMAT = 1
 METADATA = "kinet.json"
 STATE = "state.npz"
-_REGISTRIES: dict[str, Registry[Any]] = {
-    "block": blocks.registry,
-    "attention": attention_modules.registry,
-    "loss": losses.registry,
-}
 
 
 @dataclass(frozen=True)
 class PluginUse:
-    """A plug-in that a model was built or trained with, and the distribution it came from."""
+    """A plug-in that a model was built or trained with.
+
+    Attributes
+    ----------
+    kind, name : str
+        What it is, and its name.
+    distribution, version : str
+        Of the package that it came from; empty if it was registered by a running process.
+    file : str
+        Name of the Python file that registered it then, without its folder, which is nobody's
+        business; empty where there was no file.
+    """
 
     kind: str
     name: str
     distribution: str
     version: str
+    file: str = ""
+
+    @classmethod
+    def of(cls, kind: str, name: str, origin: Origin) -> PluginUse:
+        """The use of a plug-in of this origin."""
+        return cls(kind, name, origin.distribution, origin.version, Path(origin.file).name)
+
+    def how_to_get_it(self) -> str:
+        """What to do where it is absent."""
+        if self.distribution:
+            return f"install it with: pip install {self.distribution}=={self.version}"
+        if self.file:
+            return f"{self.file} registered it: name that file with --plugin, or import it first"
+        return "it was registered in a running process: register it in this one first"
 
 
 @dataclass(frozen=True)
@@ -120,11 +139,11 @@ class Metadata:
 
 
 def plugins_of(model: ModelConfig, loss: str | None = None) -> tuple[PluginUse, ...]:
-    """The plug-ins of a model, with their distributions and versions."""
+    """The plug-ins of a model, with where they come from."""
     names = [("block", model.block), *(("attention", name) for name in model.attention)]
     if loss:
         names.append(("loss", loss))
-    return tuple(PluginUse(kind, name, *_REGISTRIES[kind].source(name)) for kind, name in names)
+    return tuple(PluginUse.of(kind, name, REGISTRIES[kind].origin(name)) for kind, name in names)
 
 
 def save(
@@ -224,7 +243,7 @@ def load_model(path: str | Path) -> tuple[Any, Metadata]:
     Raises
     ------
     CheckpointError
-        If the file cannot be loaded, with what to install if a plug-in is missing.
+        If the file cannot be loaded, with what to do if a plug-in is missing.
     """
     metadata = read_metadata(path)
     import kinet.layers  # noqa: F401 - registers the layers
@@ -262,12 +281,11 @@ def _require_plugins(path: str | Path, metadata: Metadata, error: Exception) -> 
         if use.kind == "loss":
             continue
         try:
-            _REGISTRIES[use.kind].get(use.name)
+            REGISTRIES[use.kind].get(use.name)
         except PluginError as missing:
             raise CheckpointError(
-                f"{path} needs the {use.kind} {use.name!r} of {use.distribution} {use.version}, "
-                f"whose layers are not installed; install it with: pip install {use.distribution}"
-                f"=={use.version} ({missing})"
+                f"{path} needs the layers of the {use.kind} {use.name!r}, which is not here; "
+                f"{use.how_to_get_it()} ({missing})"
             ) from error
 
 

@@ -22,7 +22,7 @@ COMMANDS = {
     "pack": "Write the features of lists to one file, for training.",
     "split": "Split a list into training, validation and test lists that share no song.",
     "convert": "Bring a checkpoint of the original code over.",
-    "plugins": "List blocks, attention modules and losses, and where they come from.",
+    "plugins": "List blocks, attention modules, losses and data sets, and where they come from.",
     "quickstart": "Train, evaluate and draw on a small corpus of real music.",
 }
 

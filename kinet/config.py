@@ -130,11 +130,14 @@ class ModelConfig(_Settings):
         Length of an embedding.
     l2 : float
         Weight of the L2 penalty on all kernels.
+    block_options : mapping of str to float
+        Settings of the block itself, where it has some.
 
     Raises
     ------
     SettingsError
-        If a value is outside its range. Names of plug-ins are checked when the model is built.
+        If a value is outside its range. Names and options of plug-ins are checked when the model
+        is built.
 
     Examples
     --------
@@ -153,6 +156,7 @@ class ModelConfig(_Settings):
     time_field: int = TIME_FIELD
     embedding_size: int = 128
     l2: float = 1e-4
+    block_options: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         divisors = ", ".join(map(str, STAGE_COUNTS))

@@ -102,23 +102,17 @@ def fixed_vectors(config: ModelConfig) -> int | None:
 
 def _features(inputs: Any, config: ModelConfig) -> Any:
     """From HPCP to the ``(B, embedding_size)`` activations below embedding and classifier."""
-    convolve = _ConvUnit(config)
+    unit = _Unit(config)
     block = blocks.registry.get(config.block)
+    options = block.options(config.block_options)
     x = PitchRows(config.rows, config.minimum_vectors, config.vectors, name="pitch_rows")(inputs)
     for index in range(config.stages):
-        stage = Stage(
-            index=index,
-            count=config.stages,
-            kernel=config.stage_kernel(index),
-            channels=config.channels,
-            squeezed_channels=config.squeezed_channels,
-            conv_unit=convolve,
-        )
-        x = block.build(x, stage)
+        x = block.build(x, Stage.of(config, index, unit), **options)
     x = keras.layers.MaxPooling2D((PITCH_CLASSES, 1), data_format=LAYOUT, name="key_pool")(x)
     for index in range(SUMMARY_REPEATS):
         kernel, dilation = (1, SUMMARY_KERNEL), (1, SUMMARY_DILATION)
-        x = convolve(x, f"summary{index}", config.channels, kernel, dilation, True)
+        x = unit.conv(x, f"summary{index}", config.channels, kernel, dilation)
+        x = unit.finish(x, f"summary{index}")
         x = keras.layers.MaxPooling2D(
             (1, SUMMARY_POOL), (1, SUMMARY_STRIDE), data_format=LAYOUT, name=f"summary{index}_pool"
         )(x)
@@ -138,36 +132,47 @@ def _penalty(config: ModelConfig) -> Any:
     return keras.regularizers.L2(config.l2)
 
 
-class _ConvUnit:
-    """Conv2D -> BatchNormalization -> attention -> LeakyReLU, circular where the axis is."""
+class _Unit:
+    """The steps of a convolution unit, for stages and summary; see `kinet.blocks.Unit`."""
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
 
-    def __call__(
+    def wrap(self, x: Any, name: str, rows: int) -> Any:
+        if self.config.pitch_axis != "circular" or not rows:
+            return x
+        return PitchWrap(rows, name=f"{name}_wrap")(x)
+
+    def conv(
         self,
         x: Any,
         name: str,
         filters: int,
         kernel: tuple[int, int],
-        dilation: tuple[int, int],
-        attend: bool,
+        dilation: tuple[int, int] = (1, 1),
     ) -> Any:
-        config = self.config
-        overlap = (kernel[0] - 1) * dilation[0]
-        if config.pitch_axis == "circular" and overlap:
-            x = PitchWrap(overlap, name=f"{name}_wrap")(x)
-        x = keras.layers.Conv2D(
+        return keras.layers.Conv2D(
             filters,
             kernel,
             dilation_rate=dilation,
             use_bias=False,
-            kernel_regularizer=_penalty(config),
+            kernel_regularizer=_penalty(self.config),
             data_format=LAYOUT,
             name=f"{name}_conv",
         )(x)
+
+    def finish(self, x: Any, name: str, attend: bool = True, activate: bool = True) -> Any:
+        config = self.config
         x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
         for module in config.attention if attend else ():
             settings = AttentionSettings(f"{name}_{module}", config.attention_ratio, config.l2)
             x = attention_modules.registry.get(module).build(x, settings)
-        return keras.layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_act")(x)
+        return keras.layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}_act")(x) if activate else x
+
+    def crop(self, x: Any, name: str, kernel: tuple[int, int]) -> Any:
+        rows, columns = (size - 1 for size in kernel)
+        lost = rows if self.config.pitch_axis == "unrolled" else 0
+        before = columns // 2
+        return keras.layers.Cropping2D(
+            ((0, lost), (before, columns - before)), data_format=LAYOUT, name=name
+        )(x)

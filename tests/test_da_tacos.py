@@ -22,8 +22,7 @@ from kinet.cli import run
 from kinet.config import FeatureConfig
 from kinet.data.manifest import features_of, read_manifest, require_same_features, write_features
 from kinet.data.tracks import read_hpcp
-from kinet.datasets import convert_da_tacos
-from kinet.datasets.da_tacos import DA_TACOS, differences
+from kinet.datasets.da_tacos import DA_TACOS, convert_da_tacos, dataset
 from kinet.errors import DataError, SettingsError
 from kinet.features.hpcp import hpcp_of_blocks
 
@@ -105,7 +104,7 @@ def test_it_is_refused_unless_other_features_are_accepted(stand_in, data, tmp_pa
     assert run(command(data, tmp_path / "out")) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert told.startswith("kinet: the HPCP of Da-TACOS are not interchangeable with those of")
+    assert told.startswith("kinet: the HPCP of da-tacos are not interchangeable with those of")
     assert ": hop_size is 512 in place of 1024; " in told
     assert "; maximum_frequency is 3500 in place of 5000;" in told
     assert "; maximum_peaks is 100 in place of 30;" in told
@@ -209,7 +208,7 @@ def test_features_with_other_processing_cannot_be_made_of_sound():
 
 
 def test_the_differences_are_those_of_the_two_settings():
-    names = [part.split(" is ")[0] for part in differences().split("; ")]
+    names = [part.split(" is ")[0] for part in dataset.differences().split("; ")]
     ours, theirs = FeatureConfig().to_dict(), DA_TACOS.to_dict()
     assert names == [name for name in ours if ours[name] != theirs[name]]
 
@@ -309,7 +308,7 @@ def test_a_disk_that_is_full_leaves_what_is_finished(stand_in, data, tmp_path, m
 
 def test_workers_are_for_audio(data, tmp_path, capsys):
     assert run(command(data, tmp_path / "out", ACCEPT, "--workers", "2")) == 2
-    assert "--workers is for audio; Da-TACOS has none." in capsys.readouterr().err
+    assert "--workers is for audio; da-tacos has none." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

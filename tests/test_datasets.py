@@ -11,8 +11,9 @@ import soundfile
 
 from kinet.cli import run
 from kinet.data.tracks import read_list
-from kinet.datasets import read_covers80, read_shs100k, write_coverage
-from kinet.datasets.dataset import files_of
+from kinet.datasets.coverage import files_of, write_coverage
+from kinet.datasets.covers80 import read_covers80
+from kinet.datasets.shs100k import read_shs100k
 from kinet.errors import DataError
 from kinet.extraction.sources import read_sources
 

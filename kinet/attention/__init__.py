@@ -30,7 +30,7 @@ class AttentionSettings:
 
 @dataclass(frozen=True)
 class Attention:
-    """An attention plug-in, the object that an entry point of ``kinet.attention`` names.
+    """An attention plug-in, which an entry point of ``kinet.attention`` names or `register` takes.
 
     Attributes
     ----------
@@ -52,3 +52,4 @@ class Attention:
 
 
 registry: Registry[Attention] = Registry("kinet.attention", "attention", Attention)
+register = registry.register

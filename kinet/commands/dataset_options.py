@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +13,12 @@ import click
 
 from kinet.commands.options import path_type
 from kinet.commands.output import say
+from kinet.errors import PluginError, SettingsError
 
 if TYPE_CHECKING:
-    from kinet.datasets import Dataset
+    from kinet.datasets import Dataset, Found, HpcpDataset
     from kinet.extraction import Report
 
-COVERS80, SHS100K, DA_TACOS = DATASETS = ("covers80", "shs100k", "da-tacos")
 # Files beyond the lists that are named one by one.
 _NAMED = 20
 
@@ -28,9 +29,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class DatasetOptions:
     """What the options say of a data set."""
 
-    name: str
-    list_file: Path | None
-    links: Path | None
+    dataset: Dataset
+    files: Mapping[str, Path]
     listed: list[tuple[str, str]] = field(default_factory=list)
 
     def prepare(self, folder: Path, out: Path, workers: int | None) -> Callable[..., Report]:
@@ -41,39 +41,38 @@ class DatasetOptions:
         DataError
             If folder or lists are not what the data set has.
         """
-        from kinet.datasets import read_covers80, read_shs100k
+        from kinet.datasets import AudioDataset, HpcpDataset
         from kinet.extraction import extract_all
 
-        if self.name == DA_TACOS:
-            return functools.partial(self._convert, folder, out)
-        if self.list_file is None:
-            found = read_covers80(folder)
-            # All were in the archive: one that is not there is told like one that is damaged.
-            sources = [*found.sources, *found.missing]
-        else:
-            found = read_shs100k(folder, self.list_file, self.links)
-            sources = list(found.sources)
+        if isinstance(self.dataset, HpcpDataset):
+            return functools.partial(self._convert, self.dataset, folder, out)
+        assert isinstance(self.dataset, AudioDataset)
+        found = self.dataset.read(folder, **self.files)
         self.listed = found.listed
-        _say_found(found, self.list_file)
-        return functools.partial(extract_all, sources, out, workers=workers)
+        _say_found(found, self.files.get("list_file"))
+        # Where all should be there, one that is not is told like one that is damaged.
+        absent = found.missing if self.dataset.is_whole else ()
+        return functools.partial(extract_all, [*found.sources, *absent], out, workers=workers)
 
-    def _convert(self, folder: Path, out: Path, progress: Callable[..., object]) -> Report:
-        from kinet.datasets import convert_da_tacos
+    def _convert(
+        self, dataset: HpcpDataset, folder: Path, out: Path, progress: Callable[..., object]
+    ) -> Report:
         from kinet.extraction import Failure, Report
 
-        converted = convert_da_tacos(folder, out, progress)
+        converted = dataset.convert(folder, out, progress)
         self.listed = converted.listed
         failed = tuple(Failure(source, message) for source, message in converted.failed)
         return Report(converted.done, converted.skipped, failed)
 
     def write_coverage(self, out: Path) -> None:
         """Write which listed tracks have features and which have not, and say how many."""
-        from kinet.datasets import write_coverage
+        from kinet.datasets import AudioDataset
+        from kinet.datasets.coverage import write_coverage
         from kinet.extraction.sources import show_path
 
-        if self.name == COVERS80:
+        if isinstance(self.dataset, AudioDataset) and self.dataset.is_whole:
             return
-        name = self.list_file.name if self.list_file else self.name
+        name = self.files["list_file"].name if "list_file" in self.files else self.dataset.name
         there, missing, count = write_coverage(out, name, self.listed)
         say(
             f"{count} of {len(self.listed)} listed tracks have features: {show_path(there)}; the "
@@ -81,7 +80,7 @@ class DatasetOptions:
         )
 
 
-def _say_found(found: Dataset, list_file: Path | None) -> None:
+def _say_found(found: Found, list_file: Path | None) -> None:
     from kinet.extraction.sources import show_path
 
     there, listed = len(found.sources), len(found.listed)
@@ -106,15 +105,21 @@ def dataset_options(command: F) -> F:
         accept_other_features: bool,
         **rest: Any,
     ) -> Any:
-        _check(dataset, list_file, links, accept_other_features, rest["sources"], rest["workers"])
-        chosen = None if dataset is None else DatasetOptions(dataset, list_file, links)
-        return command(*args, dataset=chosen, **rest)
+        given = {"list_file": list_file, "links": links}
+        files = {name: path for name, path in given.items() if path is not None}
+        chosen = _choose(dataset, files, accept_other_features)
+        if chosen is not None:
+            _check_files(chosen, files)
+            _check_rest(chosen, rest["sources"], rest["workers"])
+            _check_features(chosen, accept_other_features)
+        options = None if chosen is None else DatasetOptions(chosen, files)
+        return command(*args, dataset=options, **rest)
 
     for option in (
         click.option(
             "--accept-other-features",
             is_flag=True,
-            help="Take Da-TACOS's HPCP, which models of other features refuse.",
+            help="Take the HPCP of da-tacos, which models of other features refuse.",
         ),
         click.option(
             "--links",
@@ -131,47 +136,97 @@ def dataset_options(command: F) -> F:
         ),
         click.option(
             "--dataset",
-            type=click.Choice(DATASETS),
-            help="SOURCE is one folder, of a data set as it is distributed.",
+            metavar="NAME",
+            help="SOURCE is one folder, of a data set as it is distributed: covers80, shs100k, "
+            "da-tacos or a plug-in's. See kinet plugins.",
         ),
     ):
         with_dataset = option(with_dataset)
     return with_dataset  # type: ignore[return-value]
 
 
-def _check(
-    dataset: str | None,
-    list_file: Path | None,
-    links: Path | None,
-    accepted: bool,
-    sources: Sequence[Path],
-    workers: int | None,
-) -> None:
-    """Refuse options that do not belong together, and Da-TACOS where it is not asked for twice.
+def _choose(name: str | None, files: Mapping[str, Path], accepted: bool) -> Dataset | None:
+    """The data set of that name, if what is given belongs to it.
 
     Raises
     ------
-    click.UsageError, SettingsError
+    click.UsageError, PluginError
     """
-    for name, given, owner in (
-        ("--list", list_file is not None, SHS100K),
-        ("--links", links is not None, SHS100K),
-        ("--accept-other-features", accepted, DA_TACOS),
-    ):
-        if given and dataset != owner:
-            raise click.UsageError(f"{name} goes with --dataset {owner}.")
-    if dataset == SHS100K and list_file is None:
-        raise click.UsageError("--dataset shs100k needs --list.")
-    if dataset and len(sources) > 1:
-        raise click.UsageError(f"--dataset takes one folder, not {len(sources)} sources.")
-    if dataset == DA_TACOS and workers is not None:
-        raise click.UsageError("--workers is for audio; Da-TACOS has none.")
-    if dataset == DA_TACOS and not accepted:
-        from kinet.datasets.da_tacos import differences
-        from kinet.errors import SettingsError
+    from kinet.datasets import FILES, HpcpDataset, registry
 
+    dataset = None if name is None else registry.get(name)
+    for keyword in files:
+        if keyword not in _files_of(dataset):
+            owners = _names(functools.partial(_takes, keyword))
+            raise click.UsageError(f"{FILES[keyword]} goes with --dataset {owners}.")
+    if accepted and not isinstance(dataset, HpcpDataset):
+        owners = _names(lambda other: isinstance(other, HpcpDataset))
+        raise click.UsageError(f"--accept-other-features goes with --dataset {owners}.")
+    return dataset
+
+
+def _files_of(dataset: Dataset | None) -> tuple[str, ...]:
+    """Keywords of the files that it can be given."""
+    from kinet.datasets import AudioDataset
+
+    return dataset.needs + dataset.takes if isinstance(dataset, AudioDataset) else ()
+
+
+def _takes(keyword: str, dataset: Dataset) -> bool:
+    return keyword in _files_of(dataset)
+
+
+def _names(belongs: Callable[[Dataset], bool]) -> str:
+    """The registered data sets of a kind, for a message."""
+    from kinet.datasets import registry
+
+    found = []
+    for name in registry.names():
+        with contextlib.suppress(PluginError):  # one that is broken is not worth naming
+            if belongs(registry.get(name)):
+                found.append(name)
+    return " or ".join(found)
+
+
+def _check_rest(dataset: Dataset, sources: Sequence[Path], workers: int | None) -> None:
+    """Refuse what does not go with this data set.
+
+    Raises
+    ------
+    click.UsageError
+    """
+    from kinet.datasets import AudioDataset
+
+    if len(sources) > 1:
+        raise click.UsageError(f"--dataset takes one folder, not {len(sources)} sources.")
+    if workers is not None and not isinstance(dataset, AudioDataset):
+        raise click.UsageError(f"--workers is for audio; {dataset.name} has none.")
+
+
+def _check_files(dataset: Dataset, files: Mapping[str, Path]) -> None:
+    """Raise `click.UsageError` if a file is missing that the data set needs."""
+    from kinet.datasets import FILES, AudioDataset
+
+    for keyword in dataset.needs if isinstance(dataset, AudioDataset) else ():
+        if keyword not in files:
+            raise click.UsageError(f"--dataset {dataset.name} needs {FILES[keyword]}.")
+
+
+def _check_features(dataset: Dataset, accepted: bool) -> None:
+    """Refuse features of other settings unless they are asked for twice.
+
+    Raises
+    ------
+    SettingsError
+    """
+    from kinet.datasets import HpcpDataset
+
+    if not isinstance(dataset, HpcpDataset) or accepted:
+        return
+    differences = dataset.differences()
+    if differences:
         raise SettingsError(
-            "the HPCP of Da-TACOS are not interchangeable with those of other features and models: "
-            f"{differences()}. --accept-other-features makes a folder of them that only models of "
-            "such features take"
+            f"the HPCP of {dataset.name} are not interchangeable with those of other features and "
+            f"models: {differences}. --accept-other-features makes a folder of them that only "
+            "models of such features take"
         )

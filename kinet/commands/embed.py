@@ -12,6 +12,7 @@ from kinet.commands.options import (
     data_option,
     engine_options,
     path_type,
+    plugin_option,
     read_complete_list,
     require_target,
 )
@@ -28,6 +29,7 @@ from kinet.files import digest_of, write_atomically
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
 @engine_options
+@plugin_option
 @json_option
 def command(
     list_file: Path,

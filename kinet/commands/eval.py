@@ -14,6 +14,7 @@ from kinet.commands.options import (
     data_option,
     engine_options,
     path_type,
+    plugin_option,
     read_complete_list,
     require_layout,
     require_target,
@@ -47,6 +48,7 @@ from kinet.metrics import Metrics
 @click.option("--per-query", type=path_type, metavar="CSV", help="Write the values per query.")
 @click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
 @engine_options
+@plugin_option
 @json_option
 def command(
     data_dir: Path,

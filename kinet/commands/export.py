@@ -9,7 +9,13 @@ import click
 
 from kinet.backend import BACKENDS, choose
 from kinet.commands import output
-from kinet.commands.options import TEST_LIST, data_option, path_type, read_complete_list
+from kinet.commands.options import (
+    TEST_LIST,
+    data_option,
+    path_type,
+    plugin_option,
+    read_complete_list,
+)
 from kinet.export import FORMATS, MAP_LOSS, TOLERANCE, Exported, export
 from kinet.export.formats import FULL_PRECISION
 from kinet.training.runs import newest_best
@@ -66,6 +72,7 @@ _PRECISIONS = list(dict.fromkeys(name for form in FORMATS.values() for name in f
     help="Under which the model is run for the comparison. By default $KERAS_BACKEND, or the "
     "first that is installed.",
 )
+@plugin_option
 @output.json_option
 def command(
     model: Path | None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kinet.commands.dataset_options import DatasetOptions, dataset_options
-from kinet.commands.options import path_type
+from kinet.commands.options import path_type, plugin_option
 from kinet.commands.output import json_option, progress_bar, say, show_json
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", type=path_type, required=True, help="Folder for features.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. By default one for every core.")
 @json_option
+@plugin_option
 @click.pass_context
 @dataset_options
 def command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_g
 from kinet.data.packing import read_tracks
 from kinet.data.tracks import Track, present
 from kinet.errors import DataError
+from kinet.plugins import import_file
 
 DATA_DIR = "data/youtube_hpcp_npy"
 TRAIN_LIST = "meta/SHS100K-TRAIN"
@@ -46,6 +48,29 @@ def engine_options(command: F) -> F:
         type=click.Choice(BACKENDS),
         help="By default $KERAS_BACKEND, or the first that is installed.",
     )(command)
+
+
+def plugin_option(command: F) -> F:
+    """``--plugin``: its files are imported before the command begins.
+
+    A command that has ``--backend`` starts it before that, for such a file may import Keras.
+    """
+
+    @functools.wraps(command)
+    def with_plugins(*args: Any, plugin: tuple[Path, ...], **options: Any) -> Any:
+        if plugin and "backend" in options:
+            start_backend(options["backend"], options.get("gpu"))
+        for file in plugin:
+            import_file(file)
+        return command(*args, **options)
+
+    return click.option(
+        "--plugin",
+        metavar="FILE.py",
+        type=path_type,
+        multiple=True,
+        help="A Python file of your own that registers plug-ins; it is run.",
+    )(with_plugins)  # type: ignore[return-value]
 
 
 def start_backend(backend: str | None, gpu: str | None) -> int:

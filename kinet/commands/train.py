@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kinet.commands.options import (
     data_option,
     engine_options,
     path_type,
+    plugin_option,
     read_complete_list,
     start_backend,
 )
@@ -28,6 +30,7 @@ from kinet.config import (
 )
 from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
+from kinet.plugins import imported_files
 from kinet.training.runs import RunFolders, default_tag
 
 DATA_FIELDS = ("data_dir", "train_list", "validation_list")
@@ -40,9 +43,7 @@ def _attention(_: click.Context, __: click.Parameter, value: str) -> tuple[str, 
     return tuple(name for name in names if name and name != "none")
 
 
-def _loss_options(
-    _: click.Context, __: click.Parameter, values: tuple[str, ...]
-) -> dict[str, float]:
+def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
     try:
         pairs = (value.split("=", 1) for value in values)
         return {name: float(number) for name, number in pairs}
@@ -70,6 +71,14 @@ def _loss_options(
     help="The validation list.",
 )
 @click.option("--block", default=MODEL.block, help="See kinet plugins.")
+@click.option(
+    "--block-option",
+    "block_options",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_numbers,
+    help="A setting of the block, where it has some.",
+)
 @click.option(
     "-S",
     "--stages",
@@ -140,7 +149,7 @@ def _loss_options(
     "loss_options",
     multiple=True,
     metavar="NAME=NUMBER",
-    callback=_loss_options,
+    callback=_numbers,
     help="A setting of the loss, such as margin=0.3.",
 )
 @click.option(
@@ -182,6 +191,7 @@ def _loss_options(
 @click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches.")
 @engine_options
+@plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def command(ctx: click.Context, **options: Any) -> None:
@@ -209,10 +219,10 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     from kinet.losses import registry as losses
 
     model, training = _configs(settings)
-    blocks.get(model.block)
+    blocks.get(model.block).options(model.block_options)
     for name in model.attention:
         attention_modules.get(name)
-    losses.get(training.loss).check_options(training.loss_options)
+    losses.get(training.loss).options(training.loss_options)
     lists = {}
     for option, default in (("train_list", TRAIN_LIST), ("validation_list", VALIDATION_LIST)):
         lists[option] = read_complete_list(
@@ -241,7 +251,8 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         with training_progress(training.epochs) as listener:
             history = train(task, listener, resume=options["resume"], start_from=start_from)
     except KeyboardInterrupt:
-        say(f"interrupted; go on with: kinet train --resume --tag {folders.models.name}")
+        files = "".join(f" --plugin {shlex.quote(str(file))}" for file in imported_files())
+        say(f"interrupted; go on with: kinet train --resume --tag {folders.models.name}{files}")
         raise
     _report(history, folders, options["as_json"])
 

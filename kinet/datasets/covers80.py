@@ -11,7 +11,8 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from kinet.datasets.dataset import Dataset, collected, files_of, read_lines
+from kinet.datasets import AudioDataset, Found
+from kinet.datasets.coverage import collected, files_of, read_lines
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, make_id, show_path
 
@@ -20,7 +21,7 @@ _PLACES = ("", "covers32k", "coversongs", "coversongs/covers32k")
 _LISTS = (("list1.list", "list2.list"), ("list1.txt", "list2.txt"))
 
 
-def read_covers80(folder: str | os.PathLike[str]) -> Dataset:
+def read_covers80(folder: str | os.PathLike[str]) -> Found:
     """The tracks of the two lists of Covers80, paired by line.
 
     Parameters
@@ -30,7 +31,7 @@ def read_covers80(folder: str | os.PathLike[str]) -> Dataset:
 
     Returns
     -------
-    Dataset
+    Found
         A song's id is the name of its folder, a version's that of its file without ending, both
         by `kinet.extraction.sources.make_id`. Sorted by them.
 
@@ -120,3 +121,11 @@ def _paired(first: Path, second: Path) -> set[str]:
                 "versions of a song in lines of one number"
             )
     return names
+
+
+dataset = AudioDataset(
+    name="covers80",
+    description="Covers80 (Ellis 2007) as it unpacks: 80 songs in two versions",
+    read=read_covers80,
+    is_whole=True,
+)

@@ -27,6 +27,7 @@ from kinet.data.manifest import (
     write_manifest,
 )
 from kinet.data.tracks import feature_path
+from kinet.datasets import Converted, HpcpDataset
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, show_path
 from kinet.features.hpcp import pool_frames
@@ -51,53 +52,6 @@ _GET = (
     "python -c \"import mirdata; mirdata.initialize('da_tacos', data_home='FOLDER')"
     ".download(['benchmark_hpcp'])\""
 )
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What became of the tracks of Da-TACOS.
-
-    Attributes
-    ----------
-    done, skipped : tuple of Entry
-        Feature files that were made, and those that had been before.
-    failed : tuple of (Source, str)
-        Files that cannot be used, and why.
-    missing : tuple of Source
-        Tracks of the subset that are not there.
-    """
-
-    done: tuple[Entry, ...]
-    skipped: tuple[Entry, ...]
-    failed: tuple[tuple[Source, str], ...]
-    missing: tuple[Source, ...]
-
-    @property
-    def listed(self) -> list[tuple[str, str]]:
-        """Song and version ids of all tracks of the subset, sorted."""
-        with_entry = [(entry.song_id, entry.version_id) for entry in self.done + self.skipped]
-        sources = [source for source, _ in self.failed] + list(self.missing)
-        return sorted(with_entry + [(source.song_id, source.version_id) for source in sources])
-
-
-def differences() -> str:
-    """In which settings `DA_TACOS` differs from the default, in words for a message.
-
-    Examples
-    --------
-    >>> differences().split("; ")[0]
-    'hop_size is 512 in place of 1024'
-    """
-    ours = FeatureConfig().to_dict()
-    return "; ".join(
-        f"{name} is {_shown(value)} in place of {_shown(ours[name])}"
-        for name, value in DA_TACOS.to_dict().items()
-        if value != ours[name]
-    )
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"
 
 
 def convert_da_tacos(
@@ -278,3 +232,11 @@ def _explained(out: Path) -> Iterator[None]:
             f"cannot write {show_path(error.filename or out)}: {error.strerror or error}; need a "
             "folder that can be made and written to"
         ) from error
+
+
+dataset = HpcpDataset(
+    name="da-tacos",
+    description="HPCP of the benchmark subset of Da-TACOS (Yesiler et al. 2019), made differently",
+    convert=convert_da_tacos,
+    features=DA_TACOS,
+)

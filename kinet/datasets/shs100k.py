@@ -12,14 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from kinet.datasets.dataset import (
-    Dataset,
-    Ids,
-    collected,
-    files_of,
-    read_lines,
-    require_id,
-)
+from kinet.datasets import AudioDataset, Found, Ids
+from kinet.datasets.coverage import collected, files_of, read_lines, require_id
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, show_path
 
@@ -37,7 +31,7 @@ def read_shs100k(
     folder: str | os.PathLike[str],
     list_file: str | os.PathLike[str],
     links: str | os.PathLike[str] | None = None,
-) -> Dataset:
+) -> Found:
     """The recordings of a list that are in a folder.
 
     In the folder, or anywhere below it, a recording is named ``<song>_<version>``,
@@ -56,7 +50,7 @@ def read_shs100k(
 
     Returns
     -------
-    Dataset
+    Found
         Sorted by song and version, as text.
 
     Raises
@@ -152,3 +146,12 @@ def _video(fields: list[str]) -> Iterator[str]:
     match = _VIDEO.search(fields[_URL]) if len(fields) > _URL else None
     if match:
         yield match[1]
+
+
+dataset = AudioDataset(
+    name="shs100k",
+    description="recordings of a list of SHS100K, with ids of its lists or of YouTube",
+    read=read_shs100k,
+    needs=("list_file",),
+    takes=("links",),
+)

@@ -39,6 +39,7 @@ from kinet.export.formats import (
     get_format,
 )
 from kinet.export.placing import check_target, default_target, place, size, staging
+from kinet.plugins import imported_files
 
 __all__ = [
     "FORMATS",
@@ -195,7 +196,8 @@ def export(
 
 def _run_child(backend: str, job: dict[str, Any], folder: Path, form: Format) -> None:
     """Do the tasks of `job` under `backend`, on the CPU, where float32 is float32."""
-    (folder / "job.json").write_text(json.dumps(job))
+    plugins = [str(file) for file in imported_files()]
+    (folder / "job.json").write_text(json.dumps({**job, "plugins": plugins}))
     surroundings = {
         **os.environ,
         "KERAS_BACKEND": backend,

@@ -19,6 +19,7 @@ from kinet.config import PITCH_CLASSES
 from kinet.errors import ExportError, KinetError
 from kinet.export.formats import FULL_PRECISION, Format, get_format
 from kinet.export.network import Network, load_network
+from kinet.plugins import import_file
 
 REPORT = "report.json"
 ERROR = "error.json"
@@ -56,6 +57,8 @@ def main(folder: Path) -> int:
     """Do the tasks of a job; 0, or 3 after an expected error, which is then in ``error.json``."""
     job = json.loads((folder / "job.json").read_text())
     try:
+        for file in job["plugins"]:
+            import_file(file)
         network, description = load_network(Path(job["model_file"]), job["precision"])
         tracks = _tracks(folder, network)
         if REFERENCE in job["tasks"]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kinet.errors import SettingsError, unknown_name
+from kinet.options import chosen_options
 from kinet.registry import Registry
 
 OUTPUTS = ("logits", "embedding")
@@ -15,7 +15,7 @@ OUTPUTS = ("logits", "embedding")
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss plug-in, the object that an entry point of ``kinet.losses`` names.
+    """A loss plug-in, which an entry point of ``kinet.losses`` names or `register` takes.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Loss:
     versions_per_song : int or None
         K of batches of P songs x K versions; None for batches of tracks in random order.
     defaults : mapping of str to float
-        The options that `build` takes.
+        The options that `build` takes; one whose default is an ``int`` is a whole number.
     """
 
     name: str
@@ -41,12 +41,15 @@ class Loss:
     versions_per_song: int | None = None
     defaults: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def check_options(self, options: Mapping[str, float]) -> None:
-        """Raise `SettingsError` if the loss has no option of one of these names."""
-        for name in options:
-            if name not in self.defaults:
-                kind = f"option of the loss {self.name}"
-                raise SettingsError(unknown_name(kind, name, self.defaults))
+    def options(self, given: Mapping[str, float]) -> dict[str, float]:
+        """What `build` takes: `given` in place of its defaults.
+
+        Raises
+        ------
+        SettingsError
+            If the loss has no option of that name, or a value is not a number of its kind.
+        """
+        return chosen_options(f"loss {self.name}", self.defaults, given)
 
     def with_options(self, options: Mapping[str, float]) -> Any:
         """The Keras loss with `options` in place of its defaults.
@@ -54,10 +57,10 @@ class Loss:
         Raises
         ------
         SettingsError
-            If the loss has no option of that name.
+            As `options`.
         """
-        self.check_options(options)
-        return self.build(**{**self.defaults, **options})
+        return self.build(**self.options(options))
 
 
 registry: Registry[Loss] = Registry("kinet.losses", "loss", Loss)
+register = registry.register

@@ -12,7 +12,7 @@ from kinet import attention as modules
 from kinet.attention import Attention, AttentionSettings
 from kinet.backend import choose, seed_everything
 from kinet.config import PITCH_AXES, PITCH_CLASSES, ModelConfig
-from kinet.errors import PluginError
+from kinet.errors import PluginError, first_line
 from kinet.testing import probes
 
 _BATCH = 6
@@ -118,7 +118,7 @@ def _build(attention: Attention, config: ModelConfig, where: str) -> tuple[Any, 
             if not attention.fixed_length:
                 promise = "with fixed_length=False it is built without knowing T"
             raise PluginError(
-                f"{where}: {promise}: received {probes.first_line(error)}; expected no error"
+                f"{where}: {promise}: received {first_line(error)}; expected no error"
             ) from error
 
 
@@ -141,8 +141,7 @@ def _check_any_length(model: Any, rng: np.random.Generator, vectors: int, where:
         model.compute_output_shape((_BATCH, vectors, PITCH_CLASSES))
     except (TypeError, ValueError) as error:
         raise PluginError(
-            f"{where}: {promise}: received {probes.first_line(error)} for T = {vectors}; "
-            "expected no error"
+            f"{where}: {promise}: received {first_line(error)} for T = {vectors}; expected no error"
         ) from error
     values = probes.run(model, probes.random_hpcp(rng, 2, vectors))
     probes.require(

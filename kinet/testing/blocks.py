@@ -12,7 +12,7 @@ from kinet import blocks
 from kinet.backend import choose, seed_everything
 from kinet.blocks import Block, Stage
 from kinet.config import PITCH_AXES, PITCH_CLASSES, STAGE_COUNTS, ModelConfig
-from kinet.errors import PluginError
+from kinet.errors import PluginError, first_line
 from kinet.testing import probes
 
 _BATCH = 6
@@ -107,7 +107,7 @@ def _build(block: Block, config: ModelConfig, where: str) -> tuple[Any, list[Any
             return build_embedder(config), outputs
         except ValueError as error:
             raise PluginError(
-                f"{where}: a model is built: received {probes.first_line(error)}; expected no error"
+                f"{where}: a model is built: received {first_line(error)}; expected no error"
             ) from error
 
 

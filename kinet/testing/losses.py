@@ -8,7 +8,7 @@ import numpy as np
 
 from kinet import losses
 from kinet.backend import choose, jit_compile, seed_everything
-from kinet.errors import PluginError, SettingsError
+from kinet.errors import PluginError, SettingsError, first_line
 from kinet.losses import OUTPUTS, Loss
 from kinet.testing import probes
 
@@ -75,7 +75,7 @@ def _build(loss: Loss, where: str) -> Any:
         built = loss.with_options(loss.defaults)
     except (TypeError, ValueError, SettingsError) as error:
         raise PluginError(
-            f"{where}: build takes the options of defaults: received {probes.first_line(error)}; "
+            f"{where}: build takes the options of defaults: received {first_line(error)}; "
             f"expected keywords {', '.join(loss.defaults) or 'none'}"
         ) from error
     probes.require(

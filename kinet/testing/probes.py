@@ -59,12 +59,6 @@ def require(kept: bool, where: str, promise: str, received: object, expected: ob
         raise PluginError(" ".join(text.split()))
 
 
-def first_line(error: Exception) -> str:
-    """Type and first line of an error, to quote it in another one."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
-
-
 def describe(config: ModelConfig) -> str:
     """S, pitch axis and attention, for messages."""
     attention = f", attention {','.join(config.attention)}" if config.attention else ""

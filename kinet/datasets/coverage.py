@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kinet.data.tracks import feature_path
+from kinet.datasets import Found, Ids
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, audio_files, make_id, show_path
 from kinet.files import write_text_atomically
-
-Ids = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Recordings of a data set.
-
-    Attributes
-    ----------
-    sources : tuple of Source
-        Listed recordings, to make features of.
-    missing : tuple of Source
-        Listed recordings that are not there; the path is where one would be looked for.
-    unlisted : tuple of pathlib.Path
-        Audio files in the folder that the lists do not name.
-    """
-
-    sources: tuple[Source, ...]
-    missing: tuple[Source, ...]
-    unlisted: tuple[Path, ...]
-
-    @property
-    def listed(self) -> list[Ids]:
-        """Song and version ids of all that is listed, sorted."""
-        return sorted((source.song_id, source.version_id) for source in self.sources + self.missing)
 
 
 def write_coverage(
@@ -140,15 +115,15 @@ def require_id(text: str, where: str) -> str:
     return text
 
 
-def collected(candidates: Sequence[tuple[Source, list[Path]]], unlisted: Iterable[Path]) -> Dataset:
-    """A dataset of listed tracks, each with the files that could be it.
+def collected(candidates: Sequence[tuple[Source, list[Path]]], unlisted: Iterable[Path]) -> Found:
+    """What is there of listed tracks, each with the files that could be it.
 
     Parameters
     ----------
     candidates : sequence of (Source, list of pathlib.Path)
         Where one is looked for, and what is there.
     unlisted : iterable of pathlib.Path
-        As in `Dataset`.
+        As in `Found`.
 
     Raises
     ------
@@ -166,4 +141,4 @@ def collected(candidates: Sequence[tuple[Source, list[Path]]], unlisted: Iterabl
         )
     there = tuple(replace(source, path=paths[0]) for source, paths in candidates if paths)
     missing = tuple(source for source, paths in candidates if not paths)
-    return Dataset(there, missing, tuple(unlisted))
+    return Found(there, missing, tuple(unlisted))

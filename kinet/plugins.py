@@ -1,0 +1,122 @@
+"""All kinds of plug-ins, and the files of a user's that register some."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from kinet import attention, blocks, datasets, losses
+from kinet.errors import KinetError, PluginError, first_line
+from kinet.registry import Registry, printing_to_stderr
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    registry.kind: registry
+    for registry in (blocks.registry, attention.registry, losses.registry, datasets.registry)
+}
+_imported: dict[Path, None] = {}
+
+
+def import_file(file: str | os.PathLike[str]) -> None:
+    """Import a Python file that registers plug-ins, as ``kinet train --plugin FILE.py`` does.
+
+    It is imported by its name, as ``import`` would do it where the file lies, and once; modules
+    beside it can be imported by it. What it prints goes to stderr.
+
+    Parameters
+    ----------
+    file : path
+        Of a file of one's own: it is run.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be imported, or nothing of it is registered.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> source = (
+    ...     "from kinet.blocks import Block, register\\n"
+    ...     "register(Block('example', 'one convolution', lambda x, stage: stage.conv(x)))"
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "example_block.py")
+    ...     _ = path.write_text(source)
+    ...     import_file(path)
+    >>> blocks.registry.get("example").description
+    'one convolution'
+    >>> blocks.registry.unregister("example")
+    """
+    path = Path(file).resolve()
+    if not path.is_file() or path.suffix != ".py":
+        raise PluginError(f"no plug-in file {file}; need a Python file, NAME.py")
+    if not _is_loaded(path):
+        _require_own_name(path)
+        before = _registered()
+        _import(path)
+        if _registered() == before:
+            raise PluginError(
+                f"{file} registers nothing; it must call kinet.blocks.register(block), or that of "
+                "kinet.attention, kinet.losses or kinet.datasets"
+            )
+    _imported[path] = None
+
+
+def imported_files() -> list[Path]:
+    """What `import_file` has imported, for another process that needs the same plug-ins."""
+    return list(_imported)
+
+
+def _registered() -> list[tuple[str, str]]:
+    return [(kind, name) for kind, known in REGISTRIES.items() for name in known.registered_names()]
+
+
+def _is_loaded(path: Path) -> bool:
+    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    return any(file.endswith(path.name) and Path(file).resolve() == path for file in files)
+
+
+def _require_own_name(path: Path) -> None:
+    """Make `path` importable by its name, if that is the name of no other module."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # at the end: what lies there hides nothing
+    importlib.invalidate_caches()
+    other = None
+    if path.stem in sys.modules:
+        other = getattr(sys.modules[path.stem], "__file__", None) or "Python"
+    elif "." not in path.stem:
+        spec = importlib.util.find_spec(path.stem)
+        if spec and spec.origin and Path(spec.origin).resolve() == path:
+            return
+        other = spec.origin if spec else None
+    raise PluginError(
+        f"{path} cannot be imported by its name: "
+        + (f"{path.stem} is {other}; rename it" if other else "need letters, digits and _")
+    )
+
+
+def _import(path: Path) -> None:
+    try:
+        with printing_to_stderr():
+            importlib.import_module(path.stem)
+    except KinetError as error:
+        raise PluginError(f"{_where(path, error)}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{_where(path, error)}: {first_line(error)}") from error
+
+
+def _where(path: Path, error: BaseException) -> str:
+    """The file, and the line of it that an error came through."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f"{path}, line {lines[-1]}" if lines else str(path)
