@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -50,3 +51,39 @@ def install(tmp_path, monkeypatch):
     yield put
     for name in made:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def plugins_forgotten():
+    """What a test registers, and the files that it imports for that, are gone after it.
+
+    Gives a function that does so at once, as if a new process had begun.
+    """
+    import keras
+
+    from kinet import plugins
+
+    layers = keras.saving.get_custom_objects()
+    before = set(layers), set(sys.modules), list(sys.path)
+
+    def forget():
+        for registry in plugins.REGISTRIES.values():
+            for name in registry.registered_names():
+                registry.unregister(name)
+        for name in [name for name in layers if name not in before[0] and not _ours(name)]:
+            del layers[name]
+        for path in plugins.imported_files():
+            sys.modules.pop(path.stem, None)
+        plugins._imported.clear()
+        sys.path[:] = before[2]
+
+    yield forget
+    forget()
+    folder = tempfile.gettempdir()
+    for name in set(sys.modules) - before[1]:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+
+
+def _ours(name):
+    return name.startswith(("kinet>", "keras"))

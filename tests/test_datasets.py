@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import soundfile
 
 from kinet.cli import run
 from kinet.data.tracks import read_list
+from kinet.datasets import Dataset, registry
 from kinet.datasets.coverage import files_of, write_coverage
 from kinet.datasets.covers80 import read_covers80
 from kinet.datasets.shs100k import read_shs100k
-from kinet.errors import DataError
+from kinet.errors import DataError, PluginError
 from kinet.extraction.sources import read_sources
 
 PAIRS = [
@@ -305,13 +307,65 @@ def test_extract_of_shs100k_tells_the_coverage_and_goes_on(lists, said):
         ),
         (["--dataset", "shs100k"], "--dataset shs100k needs --list."),
         (["--dataset", "covers80", "b"], "--dataset takes one folder, not 2 sources."),
-        (["--dataset", "covers81"], "'covers81' is not one of 'covers80', 'shs100k', 'da-tacos'."),
     ],
 )
 def test_options_that_do_not_belong_together_are_refused(arguments, message, said, tmp_path):
     assert run(["extract", "a", "--out", str(tmp_path / "out"), *arguments]) == 2
     assert message in said()
     assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_data_set_gets_a_guess(said, tmp_path):
+    assert run(["extract", "a", "--out", str(tmp_path / "out"), "--dataset", "covers81"]) == 1
+    assert said().startswith(
+        "kinet: unknown data set 'covers81', did you mean 'covers80'? Known: covers80, da-tacos, "
+        "shs100k."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+OWN = """
+from pathlib import Path
+from kinet.datasets import AudioDataset, Found
+from kinet.extraction.sources import Source
+
+def read(folder, list_file):
+    sources = [Source(Path(folder, line), *line.split(".")[0].split("-"))
+               for line in list_file.read_text().split()]
+    there = [source for source in sources if source.path.is_file()]
+    return Found(tuple(there), tuple(s for s in sources if s not in there), ())
+
+dataset = AudioDataset("mine", "files that a list names", read, needs=("list_file",))
+"""
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_a_data_set_of_others_is_read_like_the_built_in_ones(
+    tmp_path, said, install, monkeypatch, is_installed
+):
+    monkeypatch.setattr(registry, "_registered", {})
+    command = ["extract", "--dataset", "mine", str(tmp_path), "--out", str(tmp_path / "out")]
+    if is_installed:
+        install("mine", "1.0", {"kinet.datasets": {"mine": "my_data:dataset"}}, {"my_data": OWN})
+    else:
+        source = f"{OWN}\nfrom kinet.datasets import register\nregister(dataset)\n"
+        Path(tmp_path, "my_file.py").write_text(source)
+        command += ["--plugin", str(tmp_path / "my_file.py")]
+    tone(tmp_path / "a-1.wav", 220)
+    Path(tmp_path, "TEST").write_text("a-1.wav a-2.wav")
+    assert run(command) == 2
+    assert "--dataset mine needs --list." in said()
+    assert run([*command, "--list", str(tmp_path / "TEST"), "--workers", "1"]) == 0
+    assert "1 of 2 listed tracks have features: " in said()
+    assert (tmp_path / "out" / "missing-TEST").read_text() == "a\t2\n"
+    assert run(["extract", "a", "--out", "b", "--list", "x"]) == 2
+    assert "--list goes with --dataset mine or shs100k." in said()
+    sys.modules.pop("my_file", None)
+
+
+def test_a_data_set_of_neither_kind_is_refused():
+    with pytest.raises(PluginError, match="'x' is a Dataset alone; it must be an AudioDataset or"):
+        Dataset("x", "neither")
 
 
 # What both share

@@ -4,7 +4,7 @@ A page is executed from top to bottom in a folder of its own, where small data, 
 a checkpoint of the original lie under the names that the pages use. ``python`` blocks share one
 namespace per page, ``pycon`` blocks are doctests in it, and of ``bash`` blocks the lines that
 begin with ``kinet`` are run. `kinet train` gets `SMALL` appended, which wins over the same options
-on the page.
+on the page. A ``python`` block that begins with ``# <name>.py`` is written to that file.
 
 A block below ``<!-- not run: reason -->`` is only understood: Python is compiled, and a command's
 options must exist and have allowed values.
@@ -38,6 +38,7 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FILE = re.compile(r"# (\w+\.py)\n")
 PROMPT = re.compile(r"^kinet .*", re.MULTILINE)
 
 
@@ -152,7 +153,18 @@ def run_doctest(code, namespace, page):
     namespace.update(namespace_after)
 
 
+def run_python(code, is_only_compiled, namespace, page):
+    file = FILE.match(code)
+    if file:
+        Path(file[1]).write_text(code)
+        return
+    compiled = compile(code, page, "exec")
+    if not is_only_compiled:
+        exec(compiled, namespace)
+
+
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.usefixtures("plugins_forgotten")
 def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys):
     if not blocks(page):
         pytest.skip("a page without code")
@@ -161,13 +173,12 @@ def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsy
     if page == "tutorial.md":  # makes this model itself
         shutil.rmtree(folder / "models")
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
     namespace = {"__name__": "page"}
     for block in blocks(page):
         code, language = block["code"], block["language"]
         if language == "python":
-            compiled = compile(code, f"{page}", "exec")
-            if not block["marker"]:
-                exec(compiled, namespace)
+            run_python(code, bool(block["marker"]), namespace, page)
         elif language == "pycon":
             assert not block["marker"], "a doctest that does not run says nothing"
             run_doctest(code, namespace, page)

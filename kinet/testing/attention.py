@@ -64,7 +64,8 @@ def check_attention(
                 attention=(attention.name,),
                 **probes.SIZES,
             )
-            _check(attention, config)
+            with modules.registry.registered(attention):
+                _check(attention, config)
 
 
 def _check(attention: Attention, config: ModelConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def check_block(
     pitch_axes: Sequence[str] = PITCH_AXES,
     attention: Sequence[str] = (),
     *,
+    options: Mapping[str, float] | None = None,
     gradients: bool = True,
 ) -> None:
     """Prove that a block keeps its promises, in small models of every S on both pitch axes.
@@ -46,6 +47,8 @@ def check_block(
     attention : sequence of str
         Registered attention modules to check it with. On the unrolled axis attention itself
         breaks the symmetry of rows (wrapped rows count twice), so it is not checked there then.
+    options : mapping of str to float, optional
+        Options of the block in place of its defaults.
     gradients : bool
         Whether to train a step; that is what takes longest on JAX.
 
@@ -55,7 +58,7 @@ def check_block(
         If a promise is broken: which one, for which S and pitch axis, what was received and what
         was expected.
     SettingsError
-        If `stages` or `pitch_axes` hold something else.
+        If `stages` or `pitch_axes` hold something else, or the block has no such option.
 
     Examples
     --------
@@ -70,9 +73,11 @@ def check_block(
                 stages=count,
                 pitch_axis=axis,
                 attention=tuple(attention),
+                block_options=dict(options or {}),
                 **probes.SIZES,
             )
-            _check(block, config, gradients)
+            with blocks.registry.registered(block):
+                _check(block, config, gradients)
 
 
 def _check(block: Block, config: ModelConfig, gradients: bool) -> None:
@@ -96,8 +101,8 @@ def _build(block: Block, config: ModelConfig, where: str) -> tuple[Any, list[Any
 
     outputs: list[Any] = []
 
-    def build(x: Any, stage: Stage) -> Any:
-        output = block.build(x, stage)
+    def build(x: Any, stage: Stage, **options: float) -> Any:
+        output = block.build(x, stage, **options)
         _check_shape(output, x.shape, stage, config, where)
         outputs.append(output)
         return output
@@ -105,7 +110,7 @@ def _build(block: Block, config: ModelConfig, where: str) -> tuple[Any, list[Any
     with blocks.registry.registered(dataclasses.replace(block, build=build)):
         try:
             return build_embedder(config), outputs
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise PluginError(
                 f"{where}: a model is built: received {first_line(error)}; expected no error"
             ) from error
