@@ -15,13 +15,19 @@ def test_dilated_keeps_the_contract_of_a_block(stages):
     check_block(block, [stages], gradients=stages <= 3)
 
 
+def test_dilated_keeps_it_with_smaller_dilations():
+    check_block(block, [2], options={"largest_dilation": 2})
+
+
 def test_squeeze_excite_keeps_the_contract_of_an_attention_module():
     check_attention(attention)
 
 
+@pytest.mark.parametrize("largest", [1, 3, 48])
 @pytest.mark.parametrize("columns", range(1, 50))
-def test_the_two_kernels_see_every_column_once_or_more(columns):
-    dense, dilated, dilation = split_columns(columns)
+def test_the_two_kernels_see_every_column_once_or_more(columns, largest):
+    dense, dilated, dilation = split_columns(columns, largest)
+    assert dilation <= largest
     seen = {i + j * dilation for i in range(dense) for j in range(dilated)}
     assert seen == set(range(columns))
 
@@ -33,8 +39,7 @@ def weights(name: str, stages: int) -> int:
     return build_embedder(config).count_params()
 
 
-# With S = 12 the kernels are 2 x 5: there is nothing left to save.
-@pytest.mark.parametrize("stages", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("stages", STAGE_COUNTS)
 def test_dilated_has_fewer_weights_than_simple(stages):
     from kinet import blocks
 
