@@ -51,6 +51,24 @@ def test_only_what_is_known_is_replaced():
     np.testing.assert_allclose(rows_of(fast, batch), expected, atol=1e-5 * scale)
 
 
+def test_a_grouped_convolution_stays_what_it_is():
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((90, 12))
+    x = layers.Conv2D(32, (1, 1))(PitchRows(12, 3, 90)(inputs))
+    x = layers.Conv2D(32, (4, 13), groups=2, name="grouped")(PitchWrap(3)(x))
+    x = layers.Conv2D(32, (4, 13), name="chosen")(PitchWrap(3)(x))
+    x = layers.MaxPooling2D((12, 1))(x)
+    x = layers.Conv2D(32, (1, 5), groups=2, name="grouped_too")(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    fast = transformed_model(model)
+    kinds = {layer.name: type(layer) for layer in fast.layers}
+    assert kinds["chosen"] is FourierConvolution
+    assert kinds["grouped"] is kinds["grouped_too"] is layers.Conv2D
+    batch = hpcp(2, 90)
+    expected = rows_of(model, batch)
+    np.testing.assert_allclose(rows_of(fast, batch), expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_a_wrap_of_other_than_twelve_rows_is_none_of_ours():
     inputs = keras.Input((60, 12))
     x = layers.Conv2D(16, (1, 1))(PitchRows(23, 3, 60)(inputs))

@@ -18,7 +18,8 @@ from kinet.blocks import Block
 from kinet.checkpoint import Metadata, load_model, plugins_of, read_metadata, save
 from kinet.cli import run
 from kinet.config import ModelConfig
-from kinet.errors import CheckpointError, PluginError, SettingsError
+from kinet.errors import CheckpointError, ExportError, PluginError, SettingsError
+from kinet.export.formats import FORMATS, choose_converter
 from kinet.losses import Loss
 from kinet.plugins import import_file, imported_files
 from kinet.testing import check_attention, check_block, check_loss
@@ -33,6 +34,14 @@ SMALL = [
     *("-S", "2", "--channels", "8", "--embedding-size", "8", "--attention", "channel"),
     *("--vectors", "110", "--time-field", "12", "--batch-size", "8", "--epochs", "1"),
 ]
+
+
+def usable(form):
+    try:
+        return choose_converter(FORMATS[form]) is not None
+    except ExportError:
+        return False
+
 
 pytestmark = pytest.mark.usefixtures("plugins_forgotten")
 
@@ -265,6 +274,24 @@ def test_without_layers_of_its_own_a_model_is_loaded_without_its_block(
     assert capsys.readouterr().err == (
         "kinet: option expansion of the block inverted is 2.5; allowed: a whole number, such as 4\n"
     )
+
+
+ANY = next((name for name in FORMATS if usable(name)), None)
+
+
+@pytest.mark.skipif(ANY is None, reason="no library here that writes a format")
+def test_a_model_with_layers_of_a_file_is_exported_by_a_process_that_gets_the_file(
+    layout, capsys, plugins_forgotten
+):
+    import_file("gated.py")
+    config = ModelConfig("gated", 1, attention=(), **SIZES)
+    model = kinet.build(**config.to_dict())
+    save("m.keras", model, Metadata(config, plugins=plugins_of(config)))
+    plugins_forgotten()
+    command = ["export", "m.keras", "--format", str(ANY)]
+    assert run(command) == 1
+    assert "gated.py registered it: name that file with --plugin" in capsys.readouterr().err
+    assert run([*command, "--plugin", "gated.py"]) == 0
 
 
 def test_attention_and_losses_are_registered_alike(layout):
