@@ -20,8 +20,9 @@ import worker_functions
 import kinet
 from kinet.audio import AudioError, read_audio
 from kinet.config import FeatureConfig
+from kinet.data.feature_files import read_hpcp
 from kinet.data.manifest import features_of, read_manifest, write_features
-from kinet.data.tracks import read_hpcp, read_list
+from kinet.data.tracks import read_tracks
 from kinet.errors import DataError, SettingsError
 from kinet.extraction import ExtractionStopped, batch, extract_all, extract_file, recording
 from kinet.extraction.sources import Source, read_sources
@@ -103,7 +104,7 @@ def test_a_run_writes_features_list_manifest_and_settings(music, tmp_path):
     assert sorted(contents(out)) == [
         "features.json", "list", "manifest.csv", "s1_a.npy", "s1_b.npy", "s2_a.npy",
     ]  # fmt: skip
-    tracks = read_list(out / "list", out)
+    tracks = read_tracks(out / "list", out)
     assert [track.path.name for track in tracks] == ["s1_a.npy", "s1_b.npy", "s2_a.npy"]
     for track, source in zip(tracks, read_sources([music]), strict=True):
         assert np.load(track.path).dtype == np.float32

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, distinct, make_id, read_sources, show_path
+from kinet.extraction.sources import Source, distinct, make_id, read_sources
+from kinet.files import show_path
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 

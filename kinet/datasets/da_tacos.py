@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
+from kinet.data.feature_files import feature_path
 from kinet.data.manifest import (
     Entry,
     read_manifest,
@@ -26,11 +27,10 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.data.tracks import feature_path
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, show_path
+from kinet.extraction.sources import Source
 from kinet.features.hpcp import pool_frames
-from kinet.files import write_array_atomically
+from kinet.files import show_path, write_array_atomically
 
 #: How acoss, the authors' extractor, makes the HPCP of Da-TACOS with Essentia; what it does not
 #: set is Essentia's default. The groups of 20 frames are kinet's.

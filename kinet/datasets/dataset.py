@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kinet.data.tracks import feature_path
+from kinet.data.feature_files import feature_path
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, audio_files, make_id, show_path
-from kinet.files import write_text_atomically
+from kinet.extraction.sources import Source, audio_files, make_id
+from kinet.files import show_path, write_text_atomically
 
 Ids = tuple[str, str]
 

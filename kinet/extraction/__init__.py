@@ -14,8 +14,9 @@ from kinet.data.manifest import require_own
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.recording import extract_file, make
-from kinet.extraction.sources import Source, distinct, show_path
+from kinet.extraction.sources import Source, distinct
 from kinet.extraction.workers import work_off
+from kinet.files import show_path
 
 if sys.platform != "win32":
     import fcntl

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.config import FeatureConfig
+from kinet.data.feature_files import FeatureError, feature_path, load_hpcp
 from kinet.data.manifest import (
     LIST,
     Entry,
@@ -19,10 +20,10 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.data.tracks import FeatureError, feature_path, load_hpcp
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
-from kinet.extraction.sources import Source, show_path
+from kinet.extraction.sources import Source
 from kinet.extraction.workers import Death
+from kinet.files import show_path
 
 # Seconds between two writings of the manifest, and the most of all time that they may take.
 SAVE_EVERY = 5.0

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from kinet.audio import AudioError, read_chunks
 from kinet.config import FeatureConfig
 from kinet.errors import KinetError
-from kinet.extraction.sources import show_path
 from kinet.features.hpcp import hpcp_of_blocks
-from kinet.files import write_array_atomically
+from kinet.files import show_path, write_array_atomically
 
 
 def extract_file(

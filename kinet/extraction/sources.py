@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.audio import SUFFIXES
-from kinet.data.tracks import feature_path
+from kinet.data.feature_files import feature_path
 from kinet.errors import DataError
+from kinet.files import show_path
 
 COLUMNS = ("path", "song_id", "version_id")
 # Of a file on its own nothing is known but its name, which is its song.
@@ -184,17 +185,6 @@ def distinct(sources: Iterable[Source]) -> list[Source]:
 
 def _file_name(source: Source) -> str:
     return feature_path("", source.song_id, source.version_id).name
-
-
-def show_path(path: str | os.PathLike[str]) -> str:
-    """A path that can be printed, whatever bytes are in its name.
-
-    Examples
-    --------
-    >>> show_path("caf\\udce9.wav")
-    'caf�.wav'
-    """
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _of_argument(path: Path) -> Iterable[tuple[Source, Hashable]]:
