@@ -76,6 +76,20 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a regular file, UTF-8 with or without a byte order mark, line ends as ``\\n``.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`.
+    UnicodeDecodeError
+        If it is not UTF-8.
+    """
+    with io.TextIOWrapper(open_regular(path), "utf-8-sig") as file:
+        return file.read()
+
+
 @contextlib.contextmanager
 def writing_to(folder: str | os.PathLike[str]) -> Iterator[None]:
     """What the system says about a folder that cannot be written to, as one line.

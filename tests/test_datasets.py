@@ -330,5 +330,5 @@ def test_links_to_folders_are_followed_once(tmp_path):
 
 
 def test_coverage_that_cannot_be_written_is_told_in_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"^cannot write .+there-TEST: No such file or directory$"):
+    with pytest.raises(DataError, match=r"^cannot write .+there-TEST: No such file or directory;"):
         write_coverage(tmp_path / "absent", "TEST", [("1", "2")])

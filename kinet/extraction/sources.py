@@ -16,7 +16,7 @@ from pathlib import Path
 from kinet.audio import SUFFIXES
 from kinet.data.feature_files import feature_path
 from kinet.errors import DataError
-from kinet.files import show_path
+from kinet.files import read_text, reason, show_path
 
 COLUMNS = ("path", "song_id", "version_id")
 # Of a file on its own nothing is known but its name, which is its song.
@@ -260,12 +260,12 @@ def _refuse(error: OSError) -> None:
 
 def _unreadable(error: OSError) -> DataError:
     where = show_path(error.filename) if error.filename else "source"
-    return DataError(f"{where}: unreadable ({error.strerror or error}); {_NEED}")
+    return DataError(f"{where}: {reason(error)}; {_NEED}")
 
 
 def _of_csv(path: Path) -> list[Source]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise _unreadable(error) from error
     except UnicodeDecodeError as error:
