@@ -25,7 +25,7 @@ from timing import seconds_of
 
 from kinet.backend import BACKENDS, installed
 from kinet.config import PITCH_AXES, PRECISIONS, STAGE_COUNTS, ModelConfig, TrainConfig
-from kinet.data.tracks import read_list
+from kinet.data.tracks import read_tracks
 from kinet.losses import registry as losses_registry
 from kinet.versions.chorales import write_corpus
 
@@ -63,14 +63,14 @@ def measure(
     from kinet.training.fitting import Task, train
     from kinet.training.runs import RunFolders
 
-    test = read_list(data.test, data.folder)
+    test = read_tracks(data.test, data.folder)
     with tempfile.TemporaryDirectory() as folder:
         folders = RunFolders(Path(folder, "models"), Path(folder, "log"))
         task = Task(
             model=model,
             training=training,
-            tracks=read_list(data.train, data.folder),
-            validation=read_list(data.validation, data.folder),
+            tracks=read_tracks(data.train, data.folder),
+            validation=read_tracks(data.validation, data.folder),
             folders=folders,
         )
         seconds, history = seconds_of(lambda: train(task, _Silent()))

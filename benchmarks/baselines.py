@@ -10,8 +10,7 @@ import json
 import click
 import numpy as np
 
-from kinet.data.batches import load_finite
-from kinet.data.tracks import Track, read_list
+from kinet.data.tracks import Track, read_tracks
 from kinet.evaluation import ranks_without_query
 from kinet.metrics import Metrics, from_ranks
 
@@ -20,7 +19,7 @@ FRAMES = 400
 
 def mean_chroma(tracks: list[Track], centred: bool) -> Metrics:
     """Rank by the cosine of mean HPCP vectors, each minus its own mean if `centred`."""
-    rows = np.stack([load_finite(track, 0, FRAMES).mean(axis=0) for track in tracks])
+    rows = np.stack([track.read(0, FRAMES).mean(axis=0) for track in tracks])
     if centred:
         rows = rows - rows.mean(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -39,7 +38,7 @@ def mean_chroma(tracks: list[Track], centred: bool) -> Metrics:
 @click.option("--data-dir", required=True)
 def main(list_file: str, data_dir: str) -> None:
     """Mean chroma on the first 400 vectors of the tracks of LIST."""
-    tracks = read_list(list_file, data_dir)
+    tracks = read_tracks(list_file, data_dir)
     report = {
         name: mean_chroma(tracks, centred).to_dict()
         for name, centred in (("mean chroma", False), ("mean chroma, centred", True))

@@ -14,7 +14,8 @@ from measuring import Form, made_up_tracks, start
 from original import one_at_a_time, original_model
 from timing import in_turns, per_second, ratio, significant
 
-from kinet.data.tracks import Track, feature_path, read_list
+from kinet.data.feature_files import feature_path
+from kinet.data.tracks import Track, read_tracks
 from kinet.errors import ExportError
 from kinet.evaluation import evaluate
 
@@ -127,7 +128,7 @@ def _model_file(form: Form, lists: Lists, folder: Path) -> Path:
 
 def _tracks(form: Form, lists: Lists, folder: Path) -> list[Track]:
     if lists.list_file is not None and lists.data_dir is not None:
-        return read_list(lists.list_file, lists.data_dir)
+        return read_tracks(lists.list_file, lists.data_dir)
     tracks = []
     for number, hpcp in enumerate(made_up_tracks(8, form.model.vectors)):
         song, version = str(number // 2), str(number % 2)

@@ -14,8 +14,9 @@ from timing import in_turns, per_second, ratio, significant
 
 from kinet.config import PITCH_CLASSES
 from kinet.data.batches import TrainingBatches
-from kinet.data.packing import pack, read_tracks
-from kinet.data.tracks import Track, feature_path
+from kinet.data.feature_files import feature_path
+from kinet.data.packing import pack
+from kinet.data.tracks import Track, read_tracks
 
 TRACKS = 512
 
@@ -65,8 +66,9 @@ def _written(folder: Path, vectors: int) -> tuple[list[Track], list[Track]]:
         tracks.append(Track(str(number // 8), str(number % 8), path))
     lines = "".join(f"{track.song_id}\t{track.version_id}\n" for track in tracks)
     (folder / "list").write_text(lines)
-    pack(tracks, None, folder / "all.pack")
-    return tracks, read_tracks(folder / "list", folder / "all.pack")
+    packed = folder / "all.safetensors"
+    pack({(track.song_id, track.version_id): track.path for track in tracks}, None, packed)
+    return tracks, read_tracks(folder / "list", packed)
 
 
 def _epoch(tracks: Sequence[Track], form: Form) -> Callable[[], object]:

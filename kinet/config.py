@@ -95,6 +95,35 @@ class FeatureConfig(_Settings):
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def described(self) -> dict[str, Any]:
+        """The settings and their fingerprint, JSON-ready: what lies beside features.
+
+        Examples
+        --------
+        >>> sorted(FeatureConfig().described())
+        ['features', 'fingerprint']
+        """
+        return {"fingerprint": self.fingerprint(), "features": self.to_dict()}
+
+    @classmethod
+    def from_described(cls, values: Mapping[str, Any]) -> FeatureConfig:
+        """Build from `described`'s values.
+
+        Raises
+        ------
+        SettingsError
+            If a setting cannot be used, or the fingerprint is that of other settings.
+        KeyError, TypeError, AttributeError
+            If the values are something else.
+        """
+        config, written = cls.from_dict(values["features"]), values["fingerprint"]
+        if written != config.fingerprint():
+            raise SettingsError(
+                f"the settings have the fingerprint {config.fingerprint()}, but {written} is "
+                "written there"
+            )
+        return config
+
     @property
     def seconds_per_vector(self) -> float:
         """Duration of one HPCP vector in seconds."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinet.backend import can_fuse, compiled_for_inference, on_cpu, tracks_at_once
-from kinet.config import PITCH_CLASSES
 from kinet.data.batches import first_vectors, fit_length
+from kinet.data.feature_files import as_hpcp
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 
@@ -170,7 +170,7 @@ def embed_arrays(
     """As `embed_tracks`, from arrays ``(T, 12)`` in memory."""
     embedder = _as_embedder(model)
     vectors = usable_vectors(embedder, vectors)
-    fitted = [fit_length(check_hpcp(values), vectors) for values in hpcp]
+    fitted = [fit_length(as_hpcp(values), vectors) for values in hpcp]
     rows = [np.zeros((0, embedder.size), np.float32)]
     for start in range(0, len(fitted), batch_size):
         batch = np.stack(fitted[start : start + batch_size])
@@ -182,23 +182,6 @@ def _embed_batch(embedder: Embedder, batch: np.ndarray, size: int) -> np.ndarray
     """Embed up to `size` tracks; a smaller batch is filled up, so that one shape is compiled."""
     filled = np.resize(batch, (size, *batch.shape[1:]))
     return np.asarray(embedder.embed(filled))[: len(batch)]
-
-
-def check_hpcp(values: np.ndarray) -> np.ndarray:
-    """`values` as an array, if it is HPCP.
-
-    Raises
-    ------
-    DataError
-        If it is not finite ``(T, 12)`` with T of at least 1.
-    """
-    array = np.asarray(values)
-    if array.ndim != 2 or array.shape[1] != PITCH_CLASSES or not len(array):
-        hint = ": transposed" if array.ndim == 2 and array.shape[0] == PITCH_CLASSES else ""
-        raise DataError(f"HPCP is an array of shape {array.shape}{hint}; expected (T, 12)")
-    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise DataError(f"HPCP of type {array.dtype} has values that are not finite numbers")
-    return array
 
 
 def usable_vectors(model: keras.Model | Embedder, vectors: int | None) -> int:

@@ -1,17 +1,120 @@
-"""Write files so that a reader sees the old content or the new one, never a part."""
+"""Files as the system has them: opened, written in one step, and what to say of its errors.
+
+A reader sees the old content of a file or the new one, never a part.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import secrets
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kinet.errors import DataError
+
+_NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def show_path(path: str | os.PathLike[str]) -> str:
+    """A path that can be printed, whatever bytes are in its name.
+
+    Examples
+    --------
+    >>> show_path("caf\\udce9.wav")
+    'caf�.wav'
+    """
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def reason(error: OSError) -> str:
+    """Why a file cannot be read, in the words that all messages use.
+
+    Examples
+    --------
+    >>> reason(FileNotFoundError()), reason(PermissionError(13, "Permission denied"))
+    ('missing', 'unreadable (Permission denied)')
+    """
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    return f"unreadable ({error.strerror or error})"
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading, if it is one: a pipe would be waited for, a device has no end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no regular file.
+
+    Examples
+    --------
+    >>> try:
+    ...     open_regular(os.devnull)
+    ... except OSError as error:
+    ...     print(error.strerror)
+    not a regular file
+    """
+    try:
+        # Not to wait for the other end of a pipe; with regular files it means nothing.
+        descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
+    except ValueError as error:  # a null character in the name
+        raise OSError(0, str(error), os.fspath(path)) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        why = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise OSError(0, why, os.fspath(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a regular file, UTF-8 with or without a byte order mark, line ends as ``\\n``.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`.
+    UnicodeDecodeError
+        If it is not UTF-8.
+    """
+    with io.TextIOWrapper(open_regular(path), "utf-8-sig") as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def writing_to(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """What the system says about a folder that cannot be written to, as one line.
+
+    Raises
+    ------
+    DataError
+        In place of an OSError within; it names the file that the system named, else `folder`.
+
+    Examples
+    --------
+    >>> try:
+    ...     with writing_to("features"):
+    ...         raise OSError(28, "No space left on device")
+    ... except DataError as error:
+    ...     print(error)
+    cannot write features: No space left on device; need a folder that can be made and written to
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write {show_path(error.filename or folder)}: {error.strerror or error}; need "
+            "a folder that can be made and written to"
+        ) from error
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from kinet.cli import run
-from kinet.data.tracks import read_list
+from kinet.data.tracks import read_tracks
 from kinet.datasets import Dataset, registry
 from kinet.datasets.coverage import files_of, write_coverage
 from kinet.datasets.covers80 import read_covers80
@@ -168,7 +168,7 @@ def test_extract_of_covers80_makes_what_is_there_and_tells_the_rest(tmp_path, sa
     assert report["failed"][0]["version_id"] == "nazareth+_Snaz+16-Tush"
     assert "5 of 6 listed tracks are there, of 3 songs listed\n" in streams.err
     assert f"not in the lists and left out: {root / THIRD}.wav\n" in streams.err
-    assert len(read_list(out / "list", out)) == 5
+    assert len(read_tracks(out / "list", out)) == 5
     assert not list(out.glob("there-*"))
     tone(root / f"{PAIRS[1][1]}.wav", 500)
     assert run(command) == 0
@@ -292,7 +292,7 @@ def test_extract_of_shs100k_tells_the_coverage_and_goes_on(lists, said):
     assert run(command) == 1
     assert "3 of 4 listed tracks have features: " in said()
     assert (out / "missing-SHS100K-TEST").read_text() == "12\t4\n"
-    tracks = read_list(out / "there-SHS100K-TEST", out)
+    tracks = read_tracks(out / "there-SHS100K-TEST", out)
     assert [(track.song_id, track.version_id) for track in tracks] == [ALL[0], *ALL[2:]]
 
 
@@ -385,5 +385,5 @@ def test_links_to_folders_are_followed_once(tmp_path):
 
 
 def test_coverage_that_cannot_be_written_is_told_in_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"^cannot write .+there-TEST: No such file or directory$"):
+    with pytest.raises(DataError, match=r"^cannot write .+there-TEST: No such file or directory;"):
         write_coverage(tmp_path / "absent", "TEST", [("1", "2")])

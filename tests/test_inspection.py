@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kinet.data.feature_files import feature_path
 from kinet.data.inspection import Problem, inspect
-from kinet.data.tracks import Track, feature_path
+from kinet.data.tracks import Track
 
 
 @pytest.fixture

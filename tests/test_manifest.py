@@ -18,7 +18,7 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.data.tracks import read_list
+from kinet.data.tracks import read_tracks
 from kinet.errors import DataError
 
 ENTRY = Entry("s1", "v1", "/music/a b.wav", 4096, 1795375781118617216, 12.5, 26, "c410c87cfcc0")
@@ -37,8 +37,6 @@ def test_settings_come_back_as_they_were(tmp_path):
 def test_a_folder_that_says_nothing_has_no_settings_and_passes(tmp_path):
     assert features_of(tmp_path) is None
     assert features_of(tmp_path / "absent") is None
-    (tmp_path / "file").touch()
-    assert features_of(tmp_path / "file") is None
     require_same_features(tmp_path, FeatureConfig(), "the model")
 
 
@@ -88,8 +86,9 @@ def test_settings_that_were_changed_by_hand(tmp_path):
     with pytest.raises(DataError) as caught:
         features_of(tmp_path)
     assert str(caught.value) == (
-        f"{path}: the settings have the fingerprint {changed}, but {FeatureConfig().fingerprint()} "
-        "is written there; need the file as kinet extract wrote it"
+        f"{path}: not what kinet extract writes (SettingsError: the settings have the fingerprint "
+        f"{changed}, but {FeatureConfig().fingerprint()} is written there); need settings of "
+        "features and their fingerprint"
     )
 
 
@@ -115,7 +114,7 @@ def test_entries_come_back_in_the_order_of_the_ids(tmp_path):
 def test_the_list_has_the_same_tracks(tmp_path):
     write_manifest(tmp_path, [dataclasses.replace(ENTRY, version_id="v0"), ENTRY])
     assert (tmp_path / "list").read_text() == "s1\tv0\ns1\tv1\n"
-    assert [t.path.name for t in read_list(tmp_path / "list", tmp_path)] == [
+    assert [t.path.name for t in read_tracks(tmp_path / "list", tmp_path)] == [
         "s1_v0.npy",
         "s1_v1.npy",
     ]

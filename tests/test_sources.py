@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, distinct, make_id, read_sources, show_path
+from kinet.extraction.sources import Source, distinct, make_id, read_sources
+from kinet.files import show_path
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 
@@ -312,10 +313,10 @@ def test_a_csv_file_that_is_no_text(tmp_path):
 def test_a_csv_file_that_cannot_be_read(tmp_path, monkeypatch):
     path = csv_file(tmp_path, HEAD)
 
-    def fail(self, **_):
-        raise PermissionError(13, "Permission denied", str(self))
+    def fail(path):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_text", fail)
+    monkeypatch.setattr("kinet.extraction.sources.read_text", fail)
     assert message([path]).startswith(f"{path}: unreadable (Permission denied); need")
 
 

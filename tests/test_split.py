@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kinet.cli import run
 from kinet.data.splits import split_by_song
-from kinet.data.tracks import Track, read_list
+from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError, SettingsError
 
 
@@ -96,7 +96,7 @@ def test_writes_three_lists(folder, capsys):
     assert run(["split", "LIST", "--out", "new/lists", "--test", "0.3"]) == 0
     names = sorted(path.name for path in (folder / "new" / "lists").iterdir())
     assert names == ["LIST-TEST", "LIST-TRAIN", "LIST-VAL"]
-    parts = {name: read_list(folder / "new" / "lists" / name, "") for name in names}
+    parts = {name: read_tracks(folder / "new" / "lists" / name, "") for name in names}
     assert {name: len(songs(part)) for name, part in parts.items()} == {
         "LIST-TRAIN": 6,
         "LIST-VAL": 1,
@@ -118,7 +118,7 @@ def test_replaces_only_with_force(folder, capsys):
     assert (folder / "LIST-VAL").read_text() == "mine"
     assert not (folder / "LIST-TRAIN").exists()
     assert run(["split", "LIST", "--out", ".", "--force"]) == 0
-    assert len(songs(read_list(folder / "LIST-VAL", ""))) == 1
+    assert len(songs(read_tracks(folder / "LIST-VAL", ""))) == 1
 
 
 def test_shares_are_checked_before_anything_is_written(folder, capsys):

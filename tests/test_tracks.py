@@ -13,15 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinet.data.tracks import (
-    FeatureError,
-    Track,
-    feature_path,
-    load_hpcp,
-    read_hpcp,
-    read_list,
-    read_numbered,
-)
+from kinet.data.feature_files import FeatureError, feature_path, load_hpcp, read_hpcp
+from kinet.data.tracks import Track, read_numbered, read_tracks
 from kinet.errors import DataError
 
 
@@ -47,7 +40,7 @@ def save(tmp_path):
 
 def test_reads_tabs_spaces_and_blank_lines(write_list, tmp_path):
     path = write_list("s1\tv1\n\ns1   v2\n  s2 \t v1  \n\n")
-    assert read_list(path, tmp_path) == [
+    assert read_tracks(path, tmp_path) == [
         Track("s1", "v1", tmp_path / "s1_v1.npy"),
         Track("s1", "v2", tmp_path / "s1_v2.npy"),
         Track("s2", "v1", tmp_path / "s2_v1.npy"),
@@ -58,12 +51,12 @@ def test_reads_tabs_spaces_and_blank_lines(write_list, tmp_path):
     "content", [b"\xef\xbb\xbfs1\tv1\r\ns2\tv2\r\n", b"s1\tv1\rs2\tv2", b"s1\tv1\ns2\tv2"]
 )
 def test_byte_order_mark_and_line_ends_do_not_matter(write_list, content):
-    tracks = read_list(write_list(content), "data")
+    tracks = read_tracks(write_list(content), "data")
     assert [(t.song_id, t.version_id) for t in tracks] == [("s1", "v1"), ("s2", "v2")]
 
 
 def test_ids_stay_text(write_list):
-    [track] = read_list(write_list("007\tdéjà\n"), "data")
+    [track] = read_tracks(write_list("007\tdéjà\n"), "data")
     assert (track.song_id, track.version_id, track.path.name) == ("007", "déjà", "007_déjà.npy")
 
 
@@ -87,18 +80,18 @@ def test_ids_stay_text(write_list):
 )
 def test_faulty_lists_are_told_in_one_line(write_list, content, message):
     with pytest.raises(DataError, match=message) as caught:
-        read_list(write_list(content), "data")
+        read_tracks(write_list(content), "data")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_list(tmp_path):
     with pytest.raises(DataError, match=r"none: missing; need a readable list file"):
-        read_list(tmp_path / "none", tmp_path)
+        read_tracks(tmp_path / "none", tmp_path)
 
 
 def test_a_list_that_is_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"unreadable \(.+\); need a readable list file"):
-        read_list(tmp_path, tmp_path)
+        read_tracks(tmp_path, tmp_path)
 
 
 def test_numbered_lines_keep_repeated_tracks(write_list):

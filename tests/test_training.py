@@ -22,7 +22,7 @@ from kinet.checkpoint import load_model, read_metadata, read_state
 from kinet.cli import run
 from kinet.config import TrainConfig
 from kinet.data.batches import TrainingBatches, first_vectors
-from kinet.data.tracks import Track, read_list
+from kinet.data.tracks import Track, read_tracks
 from kinet.errors import CheckpointError, DataError
 from kinet.training.fitting import is_finished
 
@@ -178,7 +178,7 @@ run({["train", *SMALL, "--tag", "killed"]!r})
 
 
 def test_order_of_the_list_does_not_matter(layout):
-    tracks = read_list("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
+    tracks = read_tracks("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
     for versions in (None, 2):
         one = TrainingBatches(tracks, 110, 4, versions, seed=3)
         other = TrainingBatches(tracks[::-1], 110, 4, versions, seed=3)
@@ -190,7 +190,7 @@ def test_order_of_the_list_does_not_matter(layout):
 
 
 def test_every_track_is_in_an_epoch_and_all_batches_have_one_shape(layout):
-    tracks = read_list("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
+    tracks = read_tracks("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
     for versions in (None, 2, 4):
         batches = TrainingBatches(tracks, 110, 5, versions, seed=0)
         order = batches.order(0)
@@ -199,7 +199,7 @@ def test_every_track_is_in_an_epoch_and_all_batches_have_one_shape(layout):
 
 
 def test_batches_hold_the_versions_of_songs(layout):
-    tracks = read_list("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
+    tracks = read_tracks("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
     batches = TrainingBatches(tracks, 110, 6, 3, seed=0)
     for members in batches.order(0):
         songs, counts = np.unique(batches.labels[members], return_counts=True)
@@ -260,7 +260,7 @@ def test_moving_averages_follow_the_weights_of_a_short_list(layout):
     assert run(["train", *options]) == 0
     model = load_model(layout / "models/averages/last.keras")[0]
     first = model.get_layer("stage0_kernel_conv")
-    tracks = read_list("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
+    tracks = read_tracks("meta/SHS100K-TRAIN", "data/youtube_hpcp_npy")
     values = keras.Model(model.inputs, first.output).predict(first_vectors(tracks, 110), verbose=0)
     norm = model.get_layer("stage0_kernel_bn")
     mean, variance = (

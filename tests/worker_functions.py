@@ -1,4 +1,4 @@
-"""What the processes of the tests of `kinet.extraction.workers` do: they must import it."""
+"""What the processes of the tests of `kinet.workers` do: they must import it."""
 
 from __future__ import annotations
 
@@ -30,4 +30,17 @@ def wait(job, check):
         time.sleep(0.02)
         if job == "patient":
             check()
+    return job
+
+
+def sleep_shorter(job):
+    """The higher the number, the sooner it comes back."""
+    time.sleep(0.3 / (job + 1))
+    return job
+
+
+def die_at_two(job):
+    """Numbers come back, but for 2."""
+    if job == 2:
+        os._exit(3)
     return job

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from kinet.commands import output
-from kinet.data.inspection import Problem, inspect
+from kinet.data.inspection import Problem, inspect, inspect_unlisted
+from kinet.data.packing import PackedFile
 from kinet.data.tracks import Track, read_numbered
 
 # Shorter lists are read before a progress bar could be looked at.
@@ -16,9 +19,9 @@ _LONG_LIST = 200
 @click.argument("list_file", metavar="LIST", type=click.Path())
 @click.option(
     "--data-dir",
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="Folder of the <song>_<version>.npy files.",
+    help="Folder of the <song>_<version>.npy files, or a file of kinet pack.",
 )
 @click.option(
     "--against",
@@ -30,17 +33,20 @@ _LONG_LIST = 200
 @output.json_option
 @click.pass_context
 def command(
-    ctx: click.Context, list_file: str, data_dir: str, against: tuple[str, ...], as_json: bool
+    ctx: click.Context, list_file: str, data_dir: Path, against: tuple[str, ...], as_json: bool
 ) -> None:
     """Look for faults in LIST and its features.
 
     Missing and unreadable files, wrong shapes (a transposed one is named as such), NaN, all-zero
-    tracks, duplicates, songs with one version, and songs or tracks shared with other lists.
+    tracks, duplicates, songs with one version, and songs or tracks shared with other lists. Of a
+    packed file all values are compared with their checksums, listed or not.
 
     The exit code is 1 if something is wrong. Values outside [0, 1] are a warning.
     """
     tracks = _tracks(list_file, data_dir)
     problems = _inspect(tracks, {name: _tracks(name, data_dir) for name in against})
+    if data_dir.is_file():
+        problems += inspect_unlisted(PackedFile(data_dir), tracks)
     errors = sum(problem.is_error for problem in problems)
     songs = len({track.song_id for track in tracks})
     if as_json:
@@ -65,7 +71,7 @@ def command(
     ctx.exit(1 if errors else 0)
 
 
-def _tracks(list_file: str, data_dir: str) -> list[Track]:
+def _tracks(list_file: str, data_dir: Path) -> list[Track]:
     return [track for _, track in read_numbered(list_file, data_dir)]
 
 

@@ -21,8 +21,7 @@ from kinet.commands.options import (
 )
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
 from kinet.data.manifest import require_same_features
-from kinet.data.packing import read_tracks
-from kinet.data.tracks import Track, present
+from kinet.data.tracks import Track, present, read_tracks
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
 from kinet.metrics import Metrics

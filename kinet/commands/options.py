@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
-from kinet.data.packing import read_tracks
-from kinet.data.tracks import Track, present
+from kinet.data.tracks import Track, present, read_tracks
 from kinet.errors import DataError
 from kinet.plugins import import_file
 

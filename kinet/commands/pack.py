@@ -15,7 +15,7 @@ from kinet.commands.options import (
 )
 from kinet.commands.output import json_option, say, show_json, tracks_progress
 from kinet.data.manifest import features_of
-from kinet.data.packing import is_packed, pack
+from kinet.data.packing import pack
 from kinet.errors import DataError
 
 
@@ -28,23 +28,25 @@ from kinet.errors import DataError
 def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool, as_json: bool) -> None:
     """Write the features of the tracks of each LIST to one file, for training.
 
-    train, eval and embed take the file as --data-dir. It is mapped into memory, so that a batch
-    opens no files.
+    check, train, eval and embed take the file as --data-dir. It is mapped into memory, so that a
+    batch opens no files, and has a checksum for every track. Its format is safetensors.
     """
-    if is_packed(data_dir):
+    if data_dir.is_file():
         raise DataError(f"--data-dir {data_dir} is a file; need a folder of features")
     require_target(out, force)
     # A track may be in several lists.
-    tracks = {
-        track: None for name in lists for track in read_complete_list(name, TRAIN_LIST, data_dir)
+    files = {
+        (track.song_id, track.version_id): track.path
+        for name in lists
+        for track in read_complete_list(name, TRAIN_LIST, data_dir)
     }
     features = features_of(data_dir)
     with tracks_progress("packing") as progress:
-        size = pack(list(tracks), features, out, progress)
+        size = pack(files, features, out, progress)
     fingerprint = features.fingerprint() if features else None
     if as_json:
-        sizes = {"tracks": len(tracks), "bytes": size}
+        sizes = {"tracks": len(files), "bytes": size}
         show_json({"out": str(out), **sizes, "fingerprint": fingerprint})
         return
     known = fingerprint or "unknown"
-    say(f"{out}: {len(tracks)} tracks, {size / 2**20:.1f} MiB, fingerprint of features {known}")
+    say(f"{out}: {len(files)} tracks, {size / 2**20:.1f} MiB, fingerprint of features {known}")

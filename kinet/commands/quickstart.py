@@ -19,7 +19,7 @@ from kinet.commands.output import (
     training_progress,
 )
 from kinet.config import ModelConfig, TrainConfig
-from kinet.data.tracks import read_list
+from kinet.data.tracks import read_tracks
 from kinet.training.runs import RunFolders
 from kinet.versions.chorales import Corpus, write_corpus
 
@@ -95,8 +95,8 @@ def _train(corpus: Corpus, training: TrainConfig, folders: RunFolders, devices: 
     task = Task(
         model=MODEL,
         training=training,
-        tracks=read_list(corpus.train_list, corpus.data_dir),
-        validation=read_list(corpus.val_list, corpus.data_dir),
+        tracks=read_tracks(corpus.train_list, corpus.data_dir),
+        validation=read_tracks(corpus.val_list, corpus.data_dir),
         folders=folders,
         devices=devices,
     )
@@ -109,7 +109,7 @@ def _evaluate(corpus: Corpus, folders: RunFolders) -> dict[str, Any]:
     from kinet.embeddings import embed_tracks
     from kinet.pictures import draw_distances
 
-    tracks = read_list(corpus.test_list, corpus.data_dir)
+    tracks = read_tracks(corpus.test_list, corpus.data_dir)
     labels = [track.song_id for track in tracks]
     with tracks_progress("3/5 unseen songs") as progress:
         rows = embed_tracks(kinet.load(folders.best), tracks, progress=progress)
@@ -135,7 +135,7 @@ def _find_recording(corpus: Corpus, folders: RunFolders, out: Path, seed: int) -
     from kinet.search import nearest_songs
     from kinet.versions.recordings import write_recording
 
-    tracks = read_list(corpus.test_list, corpus.data_dir)
+    tracks = read_tracks(corpus.test_list, corpus.data_dir)
     songs = [track.song_id for track in tracks]
     recording = out / "recording.flac"
     say(f"5/5 playing song {songs[0]} in another key and faster: {recording}")

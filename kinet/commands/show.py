@@ -19,8 +19,8 @@ from kinet.config import FeatureConfig
 @click.option("--force", is_flag=True, help="Replace a picture that is there.")
 def command(file: Path, out: Path | None, force: bool) -> None:
     """Draw the HPCP of FILE, a recording or a .npy file, over time."""
+    from kinet.data.feature_files import read_hpcp
     from kinet.data.manifest import features_of
-    from kinet.data.tracks import read_hpcp
     from kinet.extraction import extract_file
     from kinet.pictures import draw_hpcp
 

@@ -8,7 +8,7 @@ import click
 
 from kinet.commands import output
 from kinet.data.splits import split_by_song
-from kinet.data.tracks import Track, read_list
+from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError
 from kinet.files import write_text_atomically
 
@@ -31,7 +31,7 @@ def command(list_file: str, out: str, val: float, test: float, seed: int, force:
 
     Shares count songs, not tracks. A part with the share 0 is not written.
     """
-    split = split_by_song(read_list(list_file, ""), val, test, seed)
+    split = split_by_song(read_tracks(list_file, ""), val, test, seed)
     parts = {"TRAIN": split.training, "VAL": split.validation, "TEST": split.test}
     name = Path(list_file).name
     targets = {Path(out, f"{name}-{part}"): tracks for part, tracks in parts.items() if tracks}

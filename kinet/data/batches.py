@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kinet.config import PITCH_CLASSES
+from kinet.data.feature_files import finite
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 
@@ -41,24 +42,7 @@ def fit_length(hpcp: np.ndarray, vectors: int, start: int = 0) -> np.ndarray:
 
 def first_vectors(tracks: Sequence[Track], vectors: int) -> np.ndarray:
     """The first `vectors` vectors of each track, ``(N, vectors, 12)``: what evaluation reads."""
-    return np.stack([fit_length(load_finite(track), vectors) for track in tracks])
-
-
-def load_finite(track: Track, start: int = 0, stop: int | None = None) -> np.ndarray:
-    """Vectors `start` to `stop` of a track.
-
-    Raises
-    ------
-    DataError
-        If the file is not a usable HPCP file or holds a NaN or an infinity there.
-    """
-    return _finite(track.load()[start:stop], track)
-
-
-def _finite(part: np.ndarray, track: Track) -> np.ndarray:
-    if not np.isfinite(part).all():
-        raise DataError(f"{track.path} holds NaN or infinite values; allowed: finite numbers")
-    return np.asarray(part)
+    return np.stack([fit_length(track.read(0, vectors), vectors) for track in tracks])
 
 
 class TrainingBatches:
@@ -170,4 +154,4 @@ class TrainingBatches:
         """Up to `vectors` vectors of a track, from a random place."""
         values = track.load()
         start = int(rng.integers(max(0, len(values) - self.vectors) + 1))
-        return _finite(values[start : start + self.vectors], track)
+        return finite(values[start : start + self.vectors], track.path)

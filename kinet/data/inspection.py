@@ -6,11 +6,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinet.data.tracks import FeatureError, Track, read_hpcp
+from kinet.data.feature_files import FeatureError
+from kinet.data.packing import PackedFile
+from kinet.data.tracks import Track
 
 WARNINGS = frozenset({"out of range"})
 
@@ -24,7 +27,7 @@ class Problem:
     Attributes
     ----------
     kind : str
-        ``repeated line``, a `kinet.data.tracks.FeatureError`'s kind, ``all zero``,
+        ``repeated line``, a `kinet.data.feature_files.FeatureError`'s kind, ``all zero``,
         ``out of range``, ``duplicate``, ``one version``, ``shared song`` or ``shared track``.
     subject : str
         The song, or song and version.
@@ -81,6 +84,34 @@ def inspect(
     return problems
 
 
+def inspect_unlisted(packed: PackedFile, tracks: Sequence[Track]) -> list[Problem]:
+    """Compare what a packed file holds beside the tracks of a list with its checksums.
+
+    Parameters
+    ----------
+    packed : PackedFile
+        The file.
+    tracks : sequence of Track
+        Those that `inspect` has read.
+
+    Returns
+    -------
+    list of Problem
+        All of the kind ``damaged``.
+    """
+    problems = []
+    listed = {(track.song_id, track.version_id) for track in tracks}
+    for ids in packed.ids:
+        if ids in listed:
+            continue
+        try:
+            packed.load(*ids)
+        except FeatureError as error:
+            message = f"{Path(error.path).name}: {error.message}"
+            problems.append(Problem(error.kind, " ".join(ids), message))
+    return problems
+
+
 def _subject(track: Track) -> str:
     return f"{track.song_id} {track.version_id}"
 
@@ -96,7 +127,7 @@ def _faults_of_files(tracks: Sequence[Track], progress: Progress | None) -> list
     first_with: dict[bytes, Track] = {}
     for number, track in enumerate(tracks, start=1):
         try:
-            values = read_hpcp(track.path)
+            values = track.read()
         except FeatureError as error:
             problems.append(
                 Problem(error.kind, _subject(track), f"{track.path.name}: {error.message}")

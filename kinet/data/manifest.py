@@ -17,13 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinet.config import FeatureConfig
-from kinet.data.packing import is_packed, packed_features
+from kinet.data.packing import PackedFile
 from kinet.errors import DataError, SettingsError
-from kinet.files import write_atomically, write_text_atomically
+from kinet.files import open_regular, reason, write_atomically, write_text_atomically
 
 FEATURES = "features.json"
 MANIFEST = "manifest.csv"
 LIST = "list"
+# What Python raises for JSON that is none, too deep, or of something else.
+_DAMAGED = (ValueError, RecursionError, KeyError, TypeError, AttributeError, SettingsError)
+_LARGEST = 2**20  # bytes of settings; they have some hundred
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ def write_features(data_dir: str | os.PathLike[str], config: FeatureConfig) -> N
     ...     features_of(folder).hop_size
     512
     """
-    values = {"fingerprint": config.fingerprint(), "features": config.to_dict()}
-    write_text_atomically(Path(data_dir, FEATURES), json.dumps(values, indent=1) + "\n")
+    text = json.dumps(config.described(), indent=1) + "\n"
+    write_text_atomically(Path(data_dir, FEATURES), text)
 
 
 def features_of(data_dir: str | os.PathLike[str]) -> FeatureConfig | None:
@@ -111,28 +114,21 @@ def features_of(data_dir: str | os.PathLike[str]) -> FeatureConfig | None:
     >>> features_of("nowhere") is None
     True
     """
-    if is_packed(data_dir):
-        return packed_features(data_dir)
+    if Path(data_dir).is_file():
+        return PackedFile(data_dir).features
     path = Path(data_dir, FEATURES)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        config = FeatureConfig.from_dict(values["features"])
-        fingerprint = values["fingerprint"]
+        with open_regular(path) as file:
+            return FeatureConfig.from_described(json.loads(file.read(_LARGEST)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise DataError(f"{path}: unreadable ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
+        raise DataError(f"{path}: {reason(error)}; need what kinet extract writes") from error
+    except _DAMAGED as error:
         raise DataError(
             f"{path}: not what kinet extract writes ({type(error).__name__}: {error}); "
             "need settings of features and their fingerprint"
         ) from error
-    if fingerprint != config.fingerprint():
-        raise DataError(
-            f"{path}: the settings have the fingerprint {config.fingerprint()}, but {fingerprint} "
-            "is written there; need the file as kinet extract wrote it"
-        )
-    return config
 
 
 def require_same_features(
@@ -271,7 +267,7 @@ def read_manifest(data_dir: str | os.PathLike[str]) -> list[Entry]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DataError(f"{path}: unreadable ({error.strerror or error})") from error
+        raise DataError(f"{path}: {reason(error)}; need what kinet extract writes") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     mend = "restore it, or remove it to make all features again"
     try:

@@ -1,88 +1,67 @@
 """The features of many tracks in one file, mapped into memory: no file is opened for a crop.
 
-A packed file holds, one after the other:
+A packed file is a safetensors file (Hugging Face, 2022: a header in JSON, then the values), so that
+other programs read it too. Every track is a tensor ``<song>/<version>``, ``(T, 12)`` float32. The
+metadata have
 
-- the 8 bytes ``KINETPK1``;
-- the length of the header in bytes, an unsigned integer of 64 bits, little-endian;
-- the header, JSON in UTF-8: ``tracks``, a list of ``[song id, version id, T]``, and ``features``,
-  the settings of the features, or null where nothing says;
-- zeros up to the next multiple of 64 bytes;
-- the HPCP of all tracks in the order of the header, ``(sum of T, 12)`` float32, little-endian.
+- ``kinet``: ``packed 1``;
+- ``features``: the settings of the features and their fingerprint, JSON, where they are known;
+- ``checksums``: the CRC-32 of the values of every track, eight hexadecimal digits each, in the
+  order of the values;
+- ``digest``: the SHA-256 of the other metadata and of the names and lengths of all tracks.
+
+What is checked when: with every opening the whole header, by its digest, and the length of the
+file; the values of a track against their checksum when they are loaded first in a process. So no
+value that has changed is ever used, and opening reads the header only. ``kinet check`` loads all.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
-from kinet.data.tracks import FeatureError, Track, feature_path, read_hpcp, read_list
-from kinet.errors import DataError, SettingsError
-from kinet.files import write_atomically
+from kinet.data.feature_files import FeatureError, feature_path, file_name, read_hpcp, shown
+from kinet.errors import DataError, KinetError
+from kinet.files import open_regular, reason, write_atomically
 
-MAGIC = b"KINETPK1"
-_LENGTH = 8  # bytes of the header's length
-_ALIGNMENT = 64
+KIND = "packed 1"
+# Bytes; some 150,000 tracks. A header that claims more is not read.
+LARGEST_HEADER = 2**24
+_PREFIX = 8  # bytes of the header's length, little-endian
+_ALIGNMENT = 8
 _TYPE = np.dtype("<f4")
-_NEEDED = "need a file that kinet pack wrote"
+_NEED = "need a file that kinet pack wrote, or a folder of features"
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, KinetError)
 
-
-@dataclass(frozen=True)
-class PackedTrack(Track):
-    """A track within a packed file.
-
-    Attributes
-    ----------
-    values : (T, 12) array of float32 or None
-        Its part of the mapped file; None if it is not in there.
-    """
-
-    values: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
-
-    def load(self) -> NDArray[Any]:
-        """Its HPCP ``(T, 12)``, read when it is used.
-
-        Raises
-        ------
-        FeatureError
-            If it is not in the packed file.
-        """
-        if self.values is None:
-            raise FeatureError("missing", self.path, "missing in the packed file")
-        return self.values
-
-
-@dataclass(frozen=True)
-class _Packed:
-    tracks: tuple[tuple[str, str, int], ...]
-    features: FeatureConfig | None
-    start: int  # of the values, in bytes
-
-    @property
-    def vectors(self) -> int:
-        return sum(length for *_, length in self.tracks)
+Ids = tuple[str, str]
 
 
 def pack(
-    tracks: Sequence[Track],
+    files: Mapping[Ids, Path],
     features: FeatureConfig | None,
     out: str | os.PathLike[str],
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
     """Write the features of tracks to one file.
 
+    One track at a time is in memory; the library that reads these files could write only what is
+    there as a whole.
+
     Parameters
     ----------
-    tracks : sequence of Track
-        Each once.
+    files : mapping of (str, str) to pathlib.Path
+        The .npy file of each song and version id.
     features : FeatureConfig or None
         How they were made, if that is known.
     out : path
@@ -98,7 +77,8 @@ def pack(
     Raises
     ------
     DataError
-        If the features of a track cannot be used; `out` is then unchanged.
+        If the features of a track cannot be used, or there are too many tracks for one file; `out`
+        is then unchanged.
     OSError
         If the file cannot be written.
 
@@ -106,152 +86,188 @@ def pack(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path, out = Path(folder, "s1_v1.npy"), Path(folder, "all.pack")
+    ...     path, out = Path(folder, "s1_v1.npy"), Path(folder, "all.safetensors")
     ...     np.save(path, np.ones((400, 12)))
-    ...     size = pack([Track("s1", "v1", path)], None, out)
-    ...     size == out.stat().st_size, Path(folder, "all.pack").read_bytes()[:8]
-    (True, b'KINETPK1')
+    ...     size = pack({("s1", "v1"): path}, None, out)
+    ...     size == out.stat().st_size, PackedFile(out).load("s1", "v1").shape
+    (True, (400, 12))
     """
-    lengths = [len(track.load()) for track in tracks]
-    rows = [[t.song_id, t.version_id, length] for t, length in zip(tracks, lengths, strict=True)]
-    settings = features.to_dict() if features else None
-    header = json.dumps({"features": settings, "tracks": rows}).encode()
+    sums, lengths = [], []
+    for path in files.values():
+        values = _values(path)
+        sums.append(_checksum(values))
+        lengths.append(len(values))
+    header = _header([f"{song}/{version}" for song, version in files], lengths, sums, features)
+    if len(header) > LARGEST_HEADER:
+        raise DataError(
+            f"{len(files)} tracks need a header of {len(header)} bytes; allowed: {LARGEST_HEADER}; "
+            "pack them into several files"
+        )
 
     def write(file: BinaryIO) -> None:
-        file.write(MAGIC + len(header).to_bytes(_LENGTH, "little") + header)
-        file.write(bytes(_values_start(len(header)) - file.tell()))
-        for number, (track, length) in enumerate(zip(tracks, lengths, strict=True), start=1):
-            values = read_hpcp(track.path)
-            if len(values) != length:
-                message = f"has {len(values)} vectors, a moment ago {length}; need files at rest"
-                raise FeatureError("shape", track.path, message)
-            file.write(values.astype(_TYPE, copy=False).tobytes())
+        file.write(len(header).to_bytes(_PREFIX, "little") + header)
+        for number, (path, checksum) in enumerate(zip(files.values(), sums, strict=True), start=1):
+            values = _values(path)
+            if _checksum(values) != checksum:
+                raise FeatureError("damaged", path, "has changed meanwhile; need files at rest")
+            file.write(values.data)
             if progress is not None:
-                progress(number, len(tracks))
+                progress(number, len(files))
 
     write_atomically(out, write)
     return Path(out).stat().st_size
 
 
-def is_packed(data: str | os.PathLike[str]) -> bool:
-    """Whether `data` is a packed file, by its first bytes; a folder of features is none."""
-    try:
-        with open(data, "rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
-
-
-def packed_features(path: str | os.PathLike[str]) -> FeatureConfig | None:
-    """With which settings the features of a packed file were made; None if it does not say.
-
-    Raises
-    ------
-    DataError
-        If it is not a packed file.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path, out = Path(folder, "s1_v1.npy"), Path(folder, "all.pack")
-    ...     np.save(path, np.ones((400, 12)))
-    ...     _ = pack([Track("s1", "v1", path)], FeatureConfig(hop_size=512), out)
-    ...     packed_features(out).hop_size
-    512
-    """
-    return _header(Path(path)).features
-
-
-def read_tracks(list_file: str | os.PathLike[str], data: str | os.PathLike[str]) -> list[Track]:
-    """The tracks of a list, with features from a folder or from a packed file.
+class PackedFile:
+    """A packed file, mapped into memory.
 
     Parameters
     ----------
-    list_file : path
-        As `kinet.data.tracks.read_list`.
-    data : path
-        The folder, which is not looked at, or the packed file, which is mapped into memory.
+    path : path
+        The file.
 
-    Returns
-    -------
-    list of Track
-        In the order of the list; one that a packed file lacks says so when it is loaded.
+    Attributes
+    ----------
+    features : FeatureConfig or None
+        How its features were made; None if it does not say.
+    ids : tuple of (str, str)
+        Song and version ids of all its tracks, in its order.
 
     Raises
     ------
     DataError
-        As `kinet.data.tracks.read_list`, and if `data` is a file but no packed one.
+        If it is not a packed file, or its header is damaged.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path, out, list_file = (Path(folder, n) for n in ("s1_v1.npy", "all.pack", "list"))
+    ...     path, out = Path(folder, "s1_v1.npy"), Path(folder, "all.safetensors")
     ...     np.save(path, np.ones((400, 12)))
-    ...     _ = pack([Track("s1", "v1", path)], None, out), list_file.write_text("s1 v1")
-    ...     read_tracks(list_file, out)[0].load().shape
-    (400, 12)
+    ...     _ = pack({("s1", "v1"): path}, FeatureConfig(hop_size=512), out)
+    ...     packed = PackedFile(out)
+    ...     packed.ids, packed.features.hop_size
+    ((('s1', 'v1'),), 512)
     """
-    listed = read_list(list_file, data)
-    if not Path(data).is_file():
-        return listed
-    there = _values(Path(data))
-    return [
-        PackedTrack(t.song_id, t.version_id, t.path, there.get((t.song_id, t.version_id)))
-        for t in listed
-    ]
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        names, lengths, metadata = _contents(self.path)
+        try:
+            self.ids = tuple(_ids(name) for name in names)
+            self.features = _features(metadata.get("features"))
+            sums = [int(digits, 16) for digits in metadata["checksums"].split()]
+            if _digest(names, lengths, metadata) != metadata["digest"]:
+                raise DataError("the digest is another")
+            self._sums = dict(zip(self.ids, sums, strict=True))
+        except _DAMAGED as error:
+            message = f"damaged header ({type(error).__name__}: {error})"
+            raise DataError(f"{self.path}: {message}; {_NEED}") from error
+        # The format knows no gaps: the values lie one after the other up to the end of the file.
+        count = sum(lengths)
+        start = self.path.stat().st_size - count * PITCH_CLASSES * _TYPE.itemsize
+        # As a plain array: each slice of a memmap costs ten times as much.
+        mapped = np.asarray(np.memmap(self.path, _TYPE, "r", start, (count, PITCH_CLASSES)))
+        ends = itertools.accumulate(lengths)
+        self._values = {
+            ids: mapped[end - length : end]
+            for ids, length, end in zip(self.ids, lengths, ends, strict=True)
+        }
+        self._checked: set[Ids] = set()
+
+    def __contains__(self, ids: Ids) -> bool:
+        return ids in self._values
+
+    def load(self, song_id: str, version_id: str) -> NDArray[np.float32]:
+        """HPCP ``(T, 12)`` of a track, a part of the mapped file; checked when loaded first.
+
+        Raises
+        ------
+        FeatureError
+            If it is not in the file, or its values are not those that were packed.
+        """
+        ids = song_id, version_id
+        if ids not in self._values:
+            raise FeatureError("missing", feature_path(self.path, *ids), "missing in this file")
+        values = self._values[ids]
+        if ids not in self._checked:
+            if _checksum(values) != self._sums[ids]:
+                raise FeatureError(
+                    "damaged",
+                    feature_path(self.path, *ids),
+                    "the values are not those that were packed (another CRC-32); pack them again",
+                )
+            self._checked.add(ids)
+        return values
 
 
-def _values(path: Path) -> dict[tuple[str, str], NDArray[np.float32]]:
-    """The features of every track, all views of one mapped file."""
-    header = _header(path)
-    shape = (header.vectors, PITCH_CLASSES)
-    # As a plain array: each slice of a memmap costs ten times as much.
-    mapped = np.asarray(np.memmap(path, _TYPE, "r", header.start, shape))
-    ends = itertools.accumulate(length for *_, length in header.tracks)
-    return {
-        (song, version): mapped[end - length : end]
-        for (song, version, length), end in zip(header.tracks, ends, strict=True)
-    }
+def _values(path: Path) -> NDArray[np.float32]:
+    return read_hpcp(path).astype(_TYPE, copy=False)
 
 
-def _values_start(header_length: int) -> int:
-    before = len(MAGIC) + _LENGTH + header_length
-    return -(-before // _ALIGNMENT) * _ALIGNMENT
+def _checksum(values: NDArray[np.float32]) -> int:
+    return zlib.crc32(values.data)
 
 
-def _header(path: Path) -> _Packed:
+def _header(
+    names: list[str], lengths: list[int], sums: list[int], features: FeatureConfig | None
+) -> bytes:
+    metadata = {"kinet": KIND, "checksums": " ".join(f"{checksum:08x}" for checksum in sums)}
+    if features is not None:
+        metadata["features"] = json.dumps(features.described())
+    metadata["digest"] = _digest(names, lengths, metadata)
+    header: dict[str, Any] = {"__metadata__": metadata}
+    ends = itertools.accumulate(length * PITCH_CLASSES * _TYPE.itemsize for length in lengths)
+    start = 0
+    for name, length, end in zip(names, lengths, ends, strict=True):
+        shape, offsets = [length, PITCH_CLASSES], [start, end]
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
+        start = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return text.ljust(-(-len(text) // _ALIGNMENT) * _ALIGNMENT)
+
+
+def _contents(path: Path) -> tuple[list[str], list[int], dict[str, str]]:
+    """Names and lengths in the order of the values, and metadata."""
     try:
-        with open(path, "rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise DataError(f"{path}: not a packed file; {_NEEDED}, or a folder of features")
-            length = int.from_bytes(file.read(_LENGTH), "little")
+        with open_regular(path) as file:
+            length = int.from_bytes(file.read(_PREFIX), "little")
             held = os.fstat(file.fileno()).st_size
-            text = file.read(min(length, held))
+            if not 0 < length <= min(LARGEST_HEADER, held - _PREFIX) or file.read(1) != b"{":
+                raise DataError(f"{path}: not a packed file; {_NEED}")
+        with safe_open(path, "np") as tensors:
+            metadata = tensors.metadata() or {}
+            if metadata.get("kinet") != KIND:
+                raise DataError(f"{path}: safetensors of something else; {_NEED}")
+            names = tensors.offset_keys()
+            lengths = [_length(name, tensors.get_slice(name)) for name in names]
     except OSError as error:
-        raise DataError(f"{path}: unreadable ({error.strerror or error}); {_NEEDED}") from error
-    try:
-        values = json.loads(text)
-        tracks = tuple(_rows(values["tracks"]))
-        features = values["features"]
-        config = None if features is None else FeatureConfig.from_dict(features)
-    except (ValueError, KeyError, TypeError, DataError, SettingsError) as error:
-        message = f"damaged header ({type(error).__name__}: {error})"
-        raise DataError(f"{path}: {message}; {_NEEDED}") from error
-    packed = _Packed(tracks, config, _values_start(length))
-    expected = packed.start + packed.vectors * PITCH_CLASSES * _TYPE.itemsize
-    if held != expected:
-        raise DataError(f"{path}: {held} bytes, expected {expected}; {_NEEDED}")
-    return packed
+        raise DataError(f"{path}: {reason(error)}; {_NEED}") from error
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"{path}: damaged header ({error}); {_NEED}") from error
+    return names, lengths, metadata
 
 
-def _rows(rows: Any) -> Iterator[tuple[str, str, int]]:
-    for song, version, length in rows:
-        for name in (song, version):
-            if not isinstance(name, str):
-                raise ValueError(f"{name!r} is no id")
-        feature_path("", song, version)  # refuses what leads out of a folder
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ValueError(f"T is {length!r}")
-        yield song, version, length
+def _length(name: str, tensor: Any) -> int:
+    kind, shape = tensor.get_dtype(), tensor.get_shape()
+    if kind != "F32" or len(shape) != 2 or shape[1] != PITCH_CLASSES or shape[0] < 1:
+        raise ValueError(f"{shown(name)} is {kind}, {shape[:5]}")
+    return int(shape[0])
+
+
+def _digest(names: Iterable[str], lengths: Iterable[int], metadata: Mapping[str, str]) -> str:
+    content = [
+        {key: value for key, value in sorted(metadata.items()) if key != "digest"},
+        list(zip(names, lengths, strict=True)),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _features(text: str | None) -> FeatureConfig | None:
+    return None if text is None else FeatureConfig.from_described(json.loads(text))
+
+
+def _ids(name: str) -> Ids:
+    song, version = name.split("/")
+    file_name(song, version)  # refuses what leads out of a folder
+    return song, version

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kinet.data.tracks import feature_path
+from kinet.data.feature_files import feature_path
 from kinet.datasets import Found, Ids
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, audio_files, make_id, show_path
-from kinet.files import write_text_atomically
+from kinet.extraction.sources import Source, audio_files, make_id
+from kinet.files import read_text, reason, show_path, write_text_atomically, writing_to
 
 
 def write_coverage(
@@ -55,11 +55,9 @@ def write_coverage(
     for song, version in listed:
         lines[feature_path(out, song, version).is_file()].append(f"{song}\t{version}\n")
     paths = Path(out, f"there-{name}"), Path(out, f"missing-{name}")
-    for path, is_there in zip(paths, (True, False), strict=True):
-        try:
+    with writing_to(out):
+        for path, is_there in zip(paths, (True, False), strict=True):
             write_text_atomically(path, "".join(lines[is_there]))
-        except OSError as error:
-            raise DataError(f"cannot write {show_path(path)}: {error.strerror or error}") from error
     return *paths, len(lines[True])
 
 
@@ -85,10 +83,9 @@ def read_lines(path: Path, need: str) -> list[tuple[int, str]]:
         If the file cannot be read, is not text or has no line; `need` says what is needed.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
-        cause = "missing" if isinstance(error, FileNotFoundError) else error.strerror or error
-        raise DataError(f"{show_path(path)}: {cause}; need {need}") from error
+        raise DataError(f"{show_path(path)}: {reason(error)}; need {need}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{show_path(path)}: not UTF-8 text; need {need}") from error
     # Not splitlines(): a title may hold what Unicode takes for the end of a line.

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
+from kinet.data.feature_files import feature_path
 from kinet.data.manifest import (
     Entry,
     read_manifest,
@@ -26,12 +27,11 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.data.tracks import feature_path
 from kinet.datasets import Converted, HpcpDataset
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, show_path
+from kinet.extraction.sources import Source
 from kinet.features.hpcp import pool_frames
-from kinet.files import write_array_atomically
+from kinet.files import show_path, write_array_atomically, writing_to
 
 #: How acoss, the authors' extractor, makes the HPCP of Da-TACOS with Essentia; what it does not
 #: set is Essentia's default. The groups of 20 frames are kinet's.
@@ -88,12 +88,13 @@ def convert_da_tacos(
     """
     out = Path(out)
     there, missing = _tracks(folder)
+    with writing_to(out):
+        out.mkdir(parents=True, exist_ok=True)
     require_own(out, DA_TACOS, "Da-TACOS")
     entries = {(entry.song_id, entry.version_id): entry for entry in read_manifest(out)}
     done, skipped, failed = [], [], []
     seconds = 0.0
-    with _explained(out), _kept(out, entries):
-        out.mkdir(parents=True, exist_ok=True)
+    with writing_to(out), _kept(out, entries):
         write_features(out, DA_TACOS)
         for number, (source, track) in enumerate(there, start=1):
             ids = source.song_id, source.version_id
@@ -221,17 +222,6 @@ def _kept(out: Path, entries: dict[tuple[str, str], Entry]) -> Iterator[None]:
     finally:
         if out.is_dir():
             write_manifest(out, entries.values())
-
-
-@contextlib.contextmanager
-def _explained(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write {show_path(error.filename or out)}: {error.strerror or error}; need a "
-            "folder that can be made and written to"
-        ) from error
 
 
 dataset = HpcpDataset(

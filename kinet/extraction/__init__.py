@@ -14,8 +14,9 @@ from kinet.data.manifest import require_own
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.recording import extract_file, make
-from kinet.extraction.sources import Source, distinct, show_path
-from kinet.extraction.workers import work_off
+from kinet.extraction.sources import Source, distinct
+from kinet.files import show_path, writing_to
+from kinet.workers import work_off
 
 if sys.platform != "win32":
     import fcntl
@@ -103,7 +104,7 @@ def extract_all(
         require_own(folder, config, "this run")
         batch = Batch(folder, config, progress)
         jobs = batch.plan(ordered)
-        with _explained(folder):
+        with writing_to(folder):
             batch.begin()
         try:
             work_off(make, jobs, workers or cores(), batch.finished)
@@ -121,20 +122,9 @@ def extract_all(
 
 
 @contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write {show_path(error.filename or folder)}: {error.strerror or error}; need "
-            "a folder that can be made and written to"
-        ) from error
-
-
-@contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Make a folder and refuse a second run in it, whose manifest would lack this one's files."""
-    with _explained(folder):
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if sys.platform != "win32":
             descriptor = os.open(folder, os.O_RDONLY)

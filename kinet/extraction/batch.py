@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.config import FeatureConfig
+from kinet.data.feature_files import FeatureError, feature_path, load_hpcp
 from kinet.data.manifest import (
     LIST,
     Entry,
@@ -19,10 +20,10 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
-from kinet.data.tracks import FeatureError, feature_path, load_hpcp
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
-from kinet.extraction.sources import Source, show_path
-from kinet.extraction.workers import Death
+from kinet.extraction.sources import Source
+from kinet.files import reason, show_path
+from kinet.workers import Death
 
 # Seconds between two writings of the manifest, and the most of all time that they may take.
 SAVE_EVERY = 5.0
@@ -132,8 +133,7 @@ class Batch:
             status = os.stat(path)
             fault = "" if stat.S_ISREG(status.st_mode) else "not a file; need an audio file"
         except OSError as error:
-            missing = isinstance(error, FileNotFoundError)
-            fault = "missing" if missing else f"unreadable ({error.strerror or error})"
+            fault = reason(error)
         if not fault and old:
             fault = _other_recording(old, path)
         if fault:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from kinet.audio import AudioError, read_chunks
 from kinet.config import FeatureConfig
 from kinet.errors import KinetError
-from kinet.extraction.sources import show_path
 from kinet.features.hpcp import hpcp_of_blocks
-from kinet.files import write_array_atomically
+from kinet.files import reason, show_path, write_array_atomically
 
 
 def extract_file(
@@ -107,7 +106,7 @@ def make(job: Job, check: Callable[[], None]) -> Made | Refused | Unwritable:
     except KinetError as error:
         return Refused(str(error))
     except OSError as error:
-        return Refused(f"unreadable ({error.strerror or error})")
+        return Refused(reason(error))
     except MemoryError:
         return Refused("not enough memory")
     try:

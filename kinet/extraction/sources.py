@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.audio import SUFFIXES
-from kinet.data.tracks import feature_path
+from kinet.data.feature_files import feature_path
 from kinet.errors import DataError
+from kinet.files import read_text, reason, show_path
 
 COLUMNS = ("path", "song_id", "version_id")
 # Of a file on its own nothing is known but its name, which is its song.
@@ -186,17 +187,6 @@ def _file_name(source: Source) -> str:
     return feature_path("", source.song_id, source.version_id).name
 
 
-def show_path(path: str | os.PathLike[str]) -> str:
-    """A path that can be printed, whatever bytes are in its name.
-
-    Examples
-    --------
-    >>> show_path("caf\\udce9.wav")
-    'caf�.wav'
-    """
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
 def _of_argument(path: Path) -> Iterable[tuple[Source, Hashable]]:
     """Sources, each with what makes it one song with others: equal for the same song."""
     try:
@@ -270,12 +260,12 @@ def _refuse(error: OSError) -> None:
 
 def _unreadable(error: OSError) -> DataError:
     where = show_path(error.filename) if error.filename else "source"
-    return DataError(f"{where}: unreadable ({error.strerror or error}); {_NEED}")
+    return DataError(f"{where}: {reason(error)}; {_NEED}")
 
 
 def _of_csv(path: Path) -> list[Source]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise _unreadable(error) from error
     except UnicodeDecodeError as error:

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,19 +18,26 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator, SeedSequence
 
+from kinet.backend import cores
 from kinet.config import FeatureConfig
 from kinet.data.manifest import write_features
-from kinet.errors import DataError, SettingsError
-from kinet.files import write_array_atomically, write_text_atomically
+from kinet.errors import SettingsError
+from kinet.files import write_array_atomically, write_text_atomically, writing_to
 from kinet.versions.notes import render
 from kinet.versions.renditions import TRANSPOSITIONS, arrange, draw_rendition
-from kinet.versions.scores import Piece, chorales, distinct_pieces, music21_version, read_piece
+from kinet.versions.scores import (
+    DistinctPieces,
+    Piece,
+    chorales,
+    music21_version,
+    read_piece,
+)
+from kinet.workers import work_off_in_order
 
 # Raise it whenever the same settings give other files.
 FORMAT = 1
 VALIDATION_PART, TEST_PART = 0.08, 0.27
 LEAST_SONGS = 3
-SCORES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -130,20 +133,28 @@ def write_corpus(
     if _is_complete(corpus, settings):
         report(2 * songs, 2 * songs)
         return corpus
-    with _explained(folder):
+    count = workers or cores()
+    with writing_to(folder):
         _clear(corpus)
-    with _workers(workers) as run:
-        pieces = []
-        for piece in distinct_pieces(run(read_piece, _shuffled_chorales(seed)), songs):
-            pieces.append(piece)
-            report(len(pieces), 2 * songs)
-    with _workers(workers) as run, _explained(folder):
+    pieces = DistinctPieces(songs)
+
+    def take_piece(piece: Piece | None) -> bool:
+        some_lack = pieces.add(piece)
+        report(len(pieces.pieces), 2 * songs)
+        return some_lack
+
+    work_off_in_order(read_piece, _shuffled_chorales(seed), count, take_piece)
+    pieces.require_all()
+    records: list[dict[str, Any]] = []
+
+    def take_record(record: dict[str, Any]) -> bool:
+        records.append(record)
+        report(songs + len(records), 2 * songs)
+        return True
+
+    with writing_to(folder):
         write = partial(_write_song, data_dir=corpus.data_dir, versions=versions, seed=seed)
-        records = []
-        for record in run(write, list(enumerate(pieces))):
-            records.append(record)
-            report(songs + len(records), 2 * songs)
-    with _explained(folder):
+        work_off_in_order(write, list(enumerate(pieces.pieces)), count, take_record)
         _write_lists(corpus, records)
         write_features(corpus.data_dir, FeatureConfig())
         # The last of all: where it is, the rest is complete.
@@ -174,40 +185,6 @@ def _layout(folder: Path, songs: int, versions: int) -> Corpus:
         songs=songs,
         tracks=songs * versions,
     )
-
-
-@contextmanager
-def _explained(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """What the system says about a folder that cannot be written, as one line."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write the corpus: {error.filename or folder}: {error.strerror}; "
-            "allowed: a folder that can be created and written"
-        ) from error
-
-
-@contextmanager
-def _workers(count: int | None) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` that keeps the order, over processes if there is more than one worker."""
-    count = count or os.cpu_count() or 1
-    if count == 1:
-        yield map
-        return
-    # A forked process would inherit the threads' locks of whatever backend is loaded.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context)
-    try:
-        yield partial(pool.map, chunksize=SCORES_AT_ONCE)
-    except BrokenProcessPool as error:
-        raise DataError(
-            f"one of {count} worker processes ended early; allowed: workers=1, or a script with "
-            'if __name__ == "__main__":, and enough memory'
-        ) from error
-    finally:
-        # Scores that are not needed any more are not read.
-        pool.shutdown(cancel_futures=True)
 
 
 def _generator(seed: int, *key: int) -> Generator:

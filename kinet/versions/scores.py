@@ -8,7 +8,6 @@ one is taken, whatever their titles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,37 +124,39 @@ def read_piece(chorale: Chorale) -> Piece | None:
     return piece if piece.quarters >= LEAST_QUARTERS else None
 
 
-def distinct_pieces(pieces: Iterable[Piece | None], count: int) -> Iterator[Piece]:
-    """The first `count` of `pieces` with different tunes.
+class DistinctPieces:
+    """Pieces of which no two have the same tune, as they come.
 
     Parameters
     ----------
-    pieces : iterable of Piece or None
-        Read no further than needed; None is passed over.
     count : int
-        Number of pieces.
+        Number of pieces that are wanted.
 
-    Yields
-    ------
-    Piece
-
-    Raises
-    ------
-    SettingsError
-        If there are fewer.
+    Attributes
+    ----------
+    pieces : list of Piece
+        Those that were taken.
     """
-    tunes: list[Fragments] = []
-    for piece in pieces:
-        if len(tunes) == count:
-            break
-        if piece is None:
-            continue
-        tune = melody_fragments(piece.voices[0])
-        if all(similarity(tune, other) < SAME_TUNE for other in tunes):
-            tunes.append(tune)
-            yield piece
-    if len(tunes) < count:
-        raise SettingsError(f"number of songs is {count}; allowed: at most {len(tunes)} tunes")
+
+    def __init__(self, count: int) -> None:
+        self.pieces: list[Piece] = []
+        self._count = count
+        self._tunes: list[Fragments] = []
+
+    def add(self, piece: Piece | None) -> bool:
+        """Take a piece if its tune is another; None is passed over. Returns whether some lack."""
+        if piece is not None and len(self.pieces) < self._count:
+            tune = melody_fragments(piece.voices[0])
+            if all(similarity(tune, other) < SAME_TUNE for other in self._tunes):
+                self._tunes.append(tune)
+                self.pieces.append(piece)
+        return len(self.pieces) < self._count
+
+    def require_all(self) -> None:
+        """Raise a SettingsError if there are fewer than wanted."""
+        most = len(self.pieces)
+        if most < self._count:
+            raise SettingsError(f"number of songs is {self._count}; allowed: at most {most} tunes")
 
 
 def melody_fragments(voice: Voice) -> Fragments:

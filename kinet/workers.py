@@ -2,6 +2,12 @@
 
 The executors of the standard library give up everything when a process dies, and do not say over
 which job it died. Here a process has one job at a time, so every death belongs to a job.
+
+Pebble (5.2) names the job of a death as well. It is not used: its licence is the LGPL, where all
+that kinet needs to run is permissive; and what makes up most of this file would stay, for Pebble
+leaves it to its caller: processes that do not hear Ctrl-C from their first instant, that end when
+their parent is killed whatever a decoder is at, that have one thread each, and that are asked to
+leave a job before they are killed, so that what is nearly finished counts.
 """
 
 from __future__ import annotations
@@ -103,6 +109,61 @@ def work_off(
     for job in jobs:
         if not finished(job, function(job, lambda: None)):
             return
+
+
+def work_off_in_order(
+    function: Callable[[Any], Any],
+    jobs: Sequence[Any],
+    count: int,
+    take: Callable[[Any], bool],
+) -> None:
+    """Call a function for every job, and take the results in the order of the jobs.
+
+    Parameters
+    ----------
+    function : callable
+        Gets a job. For processes it must be importable, and jobs and results must be picklable.
+    jobs, count
+        As of `work_off`.
+    take : callable
+        Called in this process with one result after the other. Returns whether to go on.
+
+    Raises
+    ------
+    DataError
+        If a process ends before its job is done, for the order has a hole then.
+
+    Examples
+    --------
+    >>> squares = []
+    >>> def take(square):
+    ...     squares.append(square)
+    ...     return len(squares) < 3
+    >>> work_off_in_order(lambda job: job**2, [1, 2, 3, 4], 1, take)
+    >>> squares
+    [1, 4, 9]
+    """
+    early: dict[int, Any] = {}
+    following, wanted = 0, True
+
+    def finished(numbered: tuple[int, Any], result: Any) -> bool:
+        nonlocal following, wanted
+        if isinstance(result, Death):
+            raise DataError(
+                f"a worker process {result.reason}; allowed: workers=1, or fewer of them, each "
+                "with enough memory"
+            )
+        early[numbered[0]] = result
+        while wanted and following in early:
+            wanted = take(early.pop(following))
+            following += 1
+        return wanted
+
+    work_off(partial(_of_numbered, function), list(enumerate(jobs)), count, finished)
+
+
+def _of_numbered(function: Callable[[Any], Any], numbered: tuple[int, Any], check: Check) -> Any:
+    return function(numbered[1])
 
 
 def _work_off_in_processes(
