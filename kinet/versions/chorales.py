@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +24,7 @@ from kinet.data.manifest import write_features
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_array_atomically, write_text_atomically
 from kinet.versions.notes import render
+from kinet.versions.processes import ordered_map
 from kinet.versions.renditions import TRANSPOSITIONS, arrange, draw_rendition
 from kinet.versions.scores import Piece, chorales, distinct_pieces, music21_version, read_piece
 
@@ -34,7 +32,6 @@ from kinet.versions.scores import Piece, chorales, distinct_pieces, music21_vers
 FORMAT = 1
 VALIDATION_PART, TEST_PART = 0.08, 0.27
 LEAST_SONGS = 3
-SCORES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -132,12 +129,12 @@ def write_corpus(
         return corpus
     with _explained(folder):
         _clear(corpus)
-    with _workers(workers) as run:
+    with ordered_map(workers) as run:
         pieces = []
         for piece in distinct_pieces(run(read_piece, _shuffled_chorales(seed)), songs):
             pieces.append(piece)
             report(len(pieces), 2 * songs)
-    with _workers(workers) as run, _explained(folder):
+    with ordered_map(workers) as run, _explained(folder):
         write = partial(_write_song, data_dir=corpus.data_dir, versions=versions, seed=seed)
         records = []
         for record in run(write, list(enumerate(pieces))):
@@ -186,28 +183,6 @@ def _explained(folder: str | os.PathLike[str]) -> Iterator[None]:
             f"cannot write the corpus: {error.filename or folder}: {error.strerror}; "
             "allowed: a folder that can be created and written"
         ) from error
-
-
-@contextmanager
-def _workers(count: int | None) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` that keeps the order, over processes if there is more than one worker."""
-    count = count or os.cpu_count() or 1
-    if count == 1:
-        yield map
-        return
-    # A forked process would inherit the threads' locks of whatever backend is loaded.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context)
-    try:
-        yield partial(pool.map, chunksize=SCORES_AT_ONCE)
-    except BrokenProcessPool as error:
-        raise DataError(
-            f"one of {count} worker processes ended early; allowed: workers=1, or a script with "
-            'if __name__ == "__main__":, and enough memory'
-        ) from error
-    finally:
-        # Scores that are not needed any more are not read.
-        pool.shutdown(cancel_futures=True)
 
 
 def _generator(seed: int, *key: int) -> Generator:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from kinet.errors import DataError
 from kinet.versions.doubles import find_doubles, melody_grams
 from kinet.versions.note_pack import PackedWork, packed
+from kinet.versions.processes import ordered_map
 from kinet.versions.works import find_scores, read_works
-
-FILES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ def gather(
     paths = find_scores(folder)
     works: list[PackedWork] = []
     faults: list[str] = []
-    with _workers(workers) as run:
+    with ordered_map(workers) as run:
         read = partial(_read, source=source, licence=licence)
         for done, (found, fault) in enumerate(run(read, paths), start=1):
             works += found
@@ -109,22 +103,3 @@ def _read(path: Path, source: str, licence: str) -> tuple[list[PackedWork], str 
         return [packed(work, source, licence) for work in read_works(path)], None
     except DataError as error:
         return [], str(error)
-
-
-@contextmanager
-def _workers(count: int | None) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` that keeps the order, over processes if there is more than one worker."""
-    count = count or os.cpu_count() or 1
-    if count == 1:
-        yield map
-        return
-    # A forked process would inherit the threads' locks of whatever backend is loaded.
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        yield partial(pool.map, chunksize=FILES_AT_ONCE)
-    except BrokenProcessPool as error:
-        raise DataError(
-            f"one of {count} worker processes ended early; allowed: one worker, and enough memory"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kinet.config import FeatureConfig
 from kinet.errors import SettingsError
 from kinet.versions.accompaniment import Rows
-from kinet.versions.arrangement import Material, Shares, draw_layers, draw_sections
+from kinet.versions.arrangement import Material, Section, Shares, draw_layers, draw_sections
 from kinet.versions.sounding import Part, Room, Tone, sound
 
 TEMPO_RANGE = 0.35
@@ -78,12 +78,23 @@ def make_version(
     # A little more than is needed, for a tempo that goes up on the way.
     needed = 1.2 * vectors * config.seconds_per_vector * tempo
     sections = draw_sections(material, start, needed, shares, rng)
-    layers = draw_layers(material, sections, shares, rng)
+    layers = _audible(material, sections, shares, rng)
     clock = _Clock(sum(end - begin for begin, end in sections), tempo, rng)
     shift = float(rng.integers(-5, 7)) + _detuning(shares, rng)
     parts = [_part(layer, shift, clock, rng) for layer in layers if len(layer)]
     room = _room(material.beat, clock, shares, rng)
     return sound(parts, vectors, room, rng, config) ** np.float32(rng.uniform(0.4, 1.1))
+
+
+def _audible(
+    material: Material, sections: list[Section], shares: Shares, rng: Generator
+) -> list[Rows]:
+    """Layers with at least one note: what was drawn, or all tracks where that is silent."""
+    layers = draw_layers(material, sections, shares, rng)
+    if any(len(layer) for layer in layers):
+        return layers
+    everything = Shares(new=0, melody=0, accompaniment=0, kept=1, loosened=0)
+    return draw_layers(material, sections, everything, rng)
 
 
 class _Clock:
