@@ -20,6 +20,7 @@ from kinet.commands.options import (
 from kinet.commands.output import say, show_json, show_table, training_progress
 from kinet.config import (
     PITCH_AXES,
+    POOLINGS,
     PRECISIONS,
     STAGE_COUNTS,
     FeatureConfig,
@@ -125,6 +126,12 @@ def _loss_options(
     type=int,
     default=MODEL.embedding_size,
     help="Length of an embedding.",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(POOLINGS),
+    default=MODEL.pooling,
+    help="Of time: the mean, or a generalised mean with learned exponents.",
 )
 @click.option(
     "--l2",
