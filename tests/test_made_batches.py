@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from works import cadence, tune, work
 
+from kinet.checkpoint import load_model, read_metadata
+from kinet.cli import run
 from kinet.errors import DataError, SettingsError
+from kinet.training import fitting
+from kinet.versions.dataset import Plan, write_versions
 from kinet.versions.made_batches import Draw, MadeBatches
-from kinet.versions.note_pack import packed
+from kinet.versions.note_pack import packed, write_note_pack
 from kinet.versions.works import CHORDS, MELODY
 
 SMALL = Draw(lengths=(20, 30), songs=3, versions=2, batches=4)
@@ -94,3 +98,55 @@ def test_too_few_works_are_told(works):
 def test_impossible_draws_are_told(numbers):
     with pytest.raises(SettingsError, match="allowed"):
         Draw(**numbers)
+
+
+@pytest.fixture
+def layout(tmp_path, rng, monkeypatch):
+    """A pack of five works, and versions of three others for validation."""
+    monkeypatch.chdir(tmp_path)
+    works = [packed(tune(rng, 60, title=str(n)), "mine", "CC0") for n in range(8)]
+    write_note_pack(works[:5], "notes.npz")
+    write_versions(works[5:], "val", Plan(2, 40, 60), workers=1)
+    return tmp_path
+
+
+TRAIN = [
+    *("train", "--scores", "notes.npz", "--batches", "2", "--epochs", "2", "--data-dir", "val"),
+    *("--validation-list", "val/list", "--block", "simple", "-S", "1", "--attention", "none"),
+    *("--channels", "4", "--embedding-size", "8", "--time-field", "8", "--vectors", "100"),
+    *("--pooling", "gem", "--loss", "supcon", "--batch-size", "8"),
+]
+
+
+def weights(tag):
+    return load_model(f"models/{tag}/last.keras")[0].get_weights()
+
+
+def test_a_run_on_scores_that_was_interrupted_ends_as_one_that_was_not(layout, monkeypatch):
+    assert run([*TRAIN, "--tag", "whole"]) == 0
+    fit_epoch = fitting.fit_epoch
+
+    def interrupted(model, batches, epoch, *rest):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return fit_epoch(model, batches, epoch, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "fit_epoch", interrupted)
+        assert run([*TRAIN, "--tag", "parts"]) == 130
+    assert run(["train", "--resume", "--tag", "parts"]) == 0
+    for whole, parts in zip(weights("whole"), weights("parts"), strict=True):
+        np.testing.assert_allclose(parts, whole, atol=1e-6)
+    assert read_metadata("models/parts/best.keras").model.pooling == "gem"
+
+
+def test_resuming_with_another_number_of_batches_is_refused(layout, capsys):
+    assert run([*TRAIN, "--tag", "it", "--epochs", "1"]) == 0
+    assert run(["train", "--resume", "--tag", "it", "--batches", "3"]) == 1
+    assert "--batches 3 contradicts 2" in capsys.readouterr().err
+
+
+def test_a_pack_that_is_not_there_is_told(layout, capsys):
+    command = [word if word != "notes.npz" else "absent.npz" for word in TRAIN]
+    assert run(command) == 1
+    assert "no file absent.npz" in capsys.readouterr().err

@@ -71,6 +71,17 @@ class Draw:
                 raise SettingsError(f"{name} is {value!r}; allowed: an integer from {least}")
 
 
+def lengths_between(least: int, most: int) -> tuple[int, ...]:
+    """Up to six lengths, evenly spaced: few, because some backends compile for every one.
+
+    Examples
+    --------
+    >>> lengths_between(135, 400)
+    (135, 188, 241, 294, 347, 400)
+    """
+    return tuple(sorted({int(length) for length in np.linspace(least, most, 6)}))
+
+
 class MadeBatches:
     """Batches of P works x K versions; what is in one depends on seed, epoch and index alone.
 
