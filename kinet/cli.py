@@ -21,6 +21,8 @@ COMMANDS = {
     "check": "Look for faults in a list file and its features.",
     "pack": "Write the features of lists to one file, for training.",
     "split": "Split a list into training, validation and test lists that share no song.",
+    "scores": "Read MIDI, MusicXML, ABC and kern into one file of notes.",
+    "synth": "Make versions of the works in a file of notes, as a data set.",
     "convert": "Bring a checkpoint of the original code over.",
     "plugins": "List blocks, attention modules, losses and data sets, and where they come from.",
     "quickstart": "Train, evaluate and draw on a small corpus of real music.",

@@ -20,6 +20,7 @@ UNROLLED_ROWS = PITCH_CLASSES + WRAPPED_ROWS
 TIME_FIELD = 48
 STAGE_COUNTS = (1, 2, 3, 4, 6, 12)
 PITCH_AXES = ("unrolled", "circular")
+POOLINGS = ("mean", "gem")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 SUMMARY_KERNEL = 10
@@ -157,6 +158,9 @@ class ModelConfig(_Settings):
         Receptive field in time of the key-invariant part, in vectors; a multiple of `stages`.
     embedding_size : int
         Length of an embedding.
+    pooling : {"mean", "gem"}
+        What is left of time after the summary: the mean, as in the original, or a generalised
+        mean whose exponents are learned.
     l2 : float
         Weight of the L2 penalty on all kernels.
     block_options : mapping of str to float
@@ -184,6 +188,7 @@ class ModelConfig(_Settings):
     attention_ratio: int = 4
     time_field: int = TIME_FIELD
     embedding_size: int = 128
+    pooling: str = "mean"
     l2: float = 1e-4
     block_options: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
@@ -198,6 +203,7 @@ class ModelConfig(_Settings):
         _require(
             self.pitch_axis in PITCH_AXES, "pitch axis", self.pitch_axis, ", ".join(PITCH_AXES)
         )
+        _require(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
         counts = ("channels", "bottleneck_ratio", "attention_ratio", "embedding_size", "vectors")
         for name in (*counts, "time_field"):
             _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer from 1")

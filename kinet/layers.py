@@ -202,6 +202,42 @@ class LocalTimeAttention(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+@keras.saving.register_keras_serializable("kinet")
+class GeneralisedMean(keras.layers.Layer):
+    """Mean over rows and time with a learned exponent per channel: ``(B, R, T, C)`` to ``(B, C)``.
+
+    ``mean(x ** p) ** (1 / p)`` (GeM, Radenović, Tolias and Chum 2018, eq. 3), from the mean at
+    p = 1 towards the maximum. Values below `floor` count as `floor`, p below 1 as 1.
+
+    Parameters
+    ----------
+    exponent : float
+        Where p begins.
+    floor : float
+        Above 0: powers of negative numbers are none.
+    """
+
+    def __init__(self, exponent: float = 3.0, floor: float = 1e-4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.exponent = exponent
+        self.floor = floor
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        begin = keras.initializers.Constant(self.exponent)
+        self.p = self.add_weight(shape=(input_shape[-1],), initializer=begin, name="p")
+
+    def call(self, inputs: Any) -> Any:
+        p = ops.maximum(self.p, 1.0)
+        powers = ops.power(ops.maximum(inputs, self.floor), p)
+        return ops.power(ops.mean(powers, axis=(1, 2)), 1 / p)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[0], input_shape[-1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "exponent": self.exponent, "floor": self.floor}
+
+
 # Of exactly these types: who knows what a subclass does.
 ATTENTION = (AxisAttention, LocalTimeAttention)
 

@@ -20,7 +20,7 @@ from kinet.config import (
     SUMMARY_STRIDE,
     ModelConfig,
 )
-from kinet.layers import PitchRows, PitchWrap
+from kinet.layers import GeneralisedMean, PitchRows, PitchWrap
 
 EMBEDDING = "embedding"
 FEATURES = "features"
@@ -116,12 +116,20 @@ def _features(inputs: Any, config: ModelConfig) -> Any:
         x = keras.layers.MaxPooling2D(
             (1, SUMMARY_POOL), (1, SUMMARY_STRIDE), data_format=LAYOUT, name=f"summary{index}_pool"
         )(x)
-    x = keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")(x)
+    x = _pooling(config)(x)
     x = keras.layers.Dense(
         config.embedding_size, use_bias=False, kernel_regularizer=_penalty(config), name="head"
     )(x)
     x = keras.layers.BatchNormalization(name="head_bn")(x)
     return keras.layers.LeakyReLU(LEAKY_SLOPE, name=FEATURES)(x)
+
+
+def _pooling(config: ModelConfig) -> keras.layers.Layer:
+    """From ``(B, 1, T, C)`` to ``(B, C)``."""
+    if config.pooling == "gem":
+        # Powers and roots need more digits than half of a float.
+        return GeneralisedMean(name="summary", dtype="float32")
+    return keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")
 
 
 def _embedding(features: Any) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +23,7 @@ from kinet.commands.options import (
 from kinet.commands.output import say, show_json, show_table, training_progress
 from kinet.config import (
     PITCH_AXES,
+    POOLINGS,
     PRECISIONS,
     STAGE_COUNTS,
     FeatureConfig,
@@ -32,6 +34,9 @@ from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
 from kinet.plugins import imported_files
 from kinet.training.runs import RunFolders, default_tag
+
+if TYPE_CHECKING:
+    from kinet.versions.made_batches import MadeBatches
 
 DATA_FIELDS = ("data_dir", "train_list", "validation_list")
 MODEL = ModelConfig()
@@ -70,6 +75,14 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     default=VALIDATION_LIST,
     help="The validation list.",
 )
+@click.option(
+    "--scores",
+    metavar="PACK",
+    type=path_type,
+    help="Train on versions of the works in this file of kinet scores, made on the way, in place "
+    "of --train-list.",
+)
+@click.option("--batches", type=click.IntRange(1), default=100, help="In an epoch, with --scores.")
 @click.option("--block", default=MODEL.block, help="See kinet plugins.")
 @click.option(
     "--block-option",
@@ -136,6 +149,12 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     help="Length of an embedding.",
 )
 @click.option(
+    "--pooling",
+    type=click.Choice(POOLINGS),
+    default=MODEL.pooling,
+    help="Of time: the mean, or a generalised mean with learned exponents.",
+)
+@click.option(
     "--l2",
     "--regularize",
     "l2",
@@ -197,7 +216,8 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 def command(ctx: click.Context, **options: Any) -> None:
     """Train a model from HPCP files.
 
-    Writes models/TAG/ (best, by validation mAP, and last, to resume from) and log/TAG/
+    With --scores it makes its own: versions of works, in processes, and validates after so many
+    batches. Writes models/TAG/ (best, by validation mAP, and last, to resume from) and log/TAG/
     (TensorBoard events and history.csv).
     """
     _drop_attention(options)
@@ -223,11 +243,13 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     for name in model.attention:
         attention_modules.get(name)
     losses.get(training.loss).options(training.loss_options)
-    lists = {}
-    for option, default in (("train_list", TRAIN_LIST), ("validation_list", VALIDATION_LIST)):
-        lists[option] = read_complete_list(
-            Path(settings[option]), default, Path(settings["data_dir"])
-        )
+    wanted = {"train_list": TRAIN_LIST, "validation_list": VALIDATION_LIST}
+    if settings["scores"]:
+        del wanted["train_list"]
+    lists = {
+        option: read_complete_list(Path(settings[option]), default, Path(settings["data_dir"]))
+        for option, default in wanted.items()
+    }
     begun = folders.last if options["resume"] and folders.last.exists() else None
     features = _features(Path(settings["data_dir"]), begun, options["init"])
     if not options["resume"]:
@@ -237,24 +259,48 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     from kinet.training.fitting import Task, train
 
     start_from = _start_from(options["init"])
+    made = _made_batches(settings, options["workers"])
     task = Task(
         model=model,
         training=training,
-        tracks=lists["train_list"],
+        tracks=lists.get("train_list", ()),
         validation=lists["validation_list"],
         folders=folders,
         features=features,
         devices=devices,
         workers=options["workers"],
+        batches=made,
     )
     try:
-        with training_progress(training.epochs) as listener:
+        with made or contextlib.nullcontext(), training_progress(training.epochs) as listener:
             history = train(task, listener, resume=options["resume"], start_from=start_from)
     except KeyboardInterrupt:
         files = "".join(f" --plugin {shlex.quote(str(file))}" for file in imported_files())
         say(f"interrupted; go on with: kinet train --resume --tag {folders.models.name}{files}")
         raise
     _report(history, folders, options["as_json"])
+
+
+def _made_batches(settings: dict[str, Any], workers: int) -> MadeBatches | None:
+    """Batches of versions of the works of --scores, None without it."""
+    if not settings["scores"]:
+        return None
+    from kinet.losses import registry as losses
+    from kinet.model import fixed_vectors
+    from kinet.versions.made_batches import Draw, MadeBatches, lengths_between
+    from kinet.versions.note_pack import read_note_pack
+
+    model, training = _configs(settings)
+    fixed = fixed_vectors(model)
+    versions = training.versions_per_song or losses.get(training.loss).versions_per_song or 4
+    draw = Draw(
+        lengths=(fixed,) if fixed else lengths_between(model.minimum_vectors, model.vectors),
+        songs=max(2, training.batch_size // versions),
+        versions=versions,
+        batches=settings["batches"],
+        seed=training.seed,
+    )
+    return MadeBatches(read_note_pack(settings["scores"]), draw, workers)
 
 
 def _report(history: list[dict[str, Any]], folders: RunFolders, as_json: bool) -> None:
@@ -278,7 +324,9 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """All that decides the result of a run, JSON-ready, validated."""
     model = ModelConfig(**{name: options[name] for name in _fields(ModelConfig)})
     training = TrainConfig(**{name: options[name] for name in _fields(TrainConfig)})
-    data = {name: str(options[name]) for name in DATA_FIELDS}
+    data: dict[str, Any] = {name: str(options[name]) for name in DATA_FIELDS}
+    data["scores"] = str(options["scores"] or "")
+    data["batches"] = options["batches"]
     return {**data, "model": model.to_dict(), "training": training.to_dict()}
 
 
@@ -310,7 +358,14 @@ def _resumed(ctx: click.Context, folders: RunFolders, settings: dict[str, Any]) 
                     f"{saved[part][name]!r}, with which the run {folders.models} began; "
                     "leave it out to resume"
                 )
-    moved = {name: settings[name] for name in DATA_FIELDS if name in given}
+    # A run of before there were scores does not name them.
+    saved = {"scores": "", "batches": settings["batches"], **saved}
+    if "batches" in given and saved["batches"] != settings["batches"]:
+        raise SettingsError(
+            f"--batches {settings['batches']} contradicts {saved['batches']}, with which the run "
+            f"{folders.models} began; leave it out to resume"
+        )
+    moved = {name: settings[name] for name in (*DATA_FIELDS, "scores") if name in given}
     return {**saved, **moved}
 
 

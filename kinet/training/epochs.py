@@ -5,19 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import keras
 import numpy as np
 
 from kinet.backend import seed_everything
-from kinet.data.batches import TrainingBatches
 from kinet.errors import DataError
 
 OnBatch = Callable[[int, int, int, float], None]
 
 
+class Batches(Protocol):
+    """What an epoch is made of: `kinet.data.batches.TrainingBatches`, or what stands for it.
+
+    Attributes
+    ----------
+    songs : tuple of str
+        The songs in the order of their labels.
+    """
+
+    songs: tuple[str, ...]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """What is in every batch of `epoch`, a row each."""
+
+    def load(self, epoch: int, index: int, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """HPCP ``(B, T, 12)`` and labels ``(B,)`` of a row of `order`."""
+
+
 def fit_epoch(
-    model: keras.Model, batches: TrainingBatches, epoch: int, workers: int, on_batch: OnBatch
+    model: keras.Model, batches: Batches, epoch: int, workers: int, on_batch: OnBatch
 ) -> float:
     """Train on every batch of an epoch once.
 
@@ -25,7 +43,7 @@ def fit_epoch(
     ----------
     model : keras.Model
         Compiled.
-    batches : TrainingBatches
+    batches : Batches
         What is trained on.
     epoch : int
         Counts from 0.
@@ -105,7 +123,7 @@ class _Epoch(keras.utils.PyDataset):
     trains, and with workers that batch is then left out.
     """
 
-    def __init__(self, batches: TrainingBatches, epoch: int, workers: int) -> None:
+    def __init__(self, batches: Batches, epoch: int, workers: int) -> None:
         super().__init__(workers=1)
         self._batches = batches
         self._epoch = epoch

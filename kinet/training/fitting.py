@@ -25,7 +25,7 @@ from kinet.errors import CheckpointError, DataError
 from kinet.evaluation import evaluate
 from kinet.losses import Loss
 from kinet.model import build_classifier, build_embedder, embedder_of
-from kinet.training.epochs import fit_epoch, momentum_for, seed_epoch, shorten_averages
+from kinet.training.epochs import Batches, fit_epoch, momentum_for, seed_epoch, shorten_averages
 from kinet.training.log import MEASURES, Record, RunLog
 from kinet.training.runs import RunFolders
 
@@ -56,6 +56,8 @@ class Task:
         Over how many devices each batch is spread.
     workers : int
         Threads that prepare batches while the model works.
+    batches : Batches, optional
+        What is trained on, in place of crops of `tracks`, which are not looked at then.
     """
 
     model: ModelConfig
@@ -66,6 +68,7 @@ class Task:
     features: FeatureConfig = dataclasses.field(default_factory=FeatureConfig)
     devices: int = 1
     workers: int = 1
+    batches: Batches | None = None
 
 
 def train(
@@ -106,7 +109,7 @@ def train(
     _check_validation(task.validation)
     loss = losses.registry.get(task.training.loss)
     size = task.training.versions_per_song or loss.versions_per_song
-    batches = TrainingBatches(
+    batches: Batches = task.batches or TrainingBatches(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
     )
     seed_everything(task.training.seed)
@@ -153,7 +156,7 @@ def _build(task: Task, loss: Loss, songs: int) -> keras.Model:
 def _run_epochs(
     task: Task,
     model: keras.Model,
-    batches: TrainingBatches,
+    batches: Batches,
     history: list[Record],
     listener: Listener,
     log: RunLog,
