@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from arithmetic import TRAINING_PASSES, Convolution, convolutions, multiply_adds
 from machine import peak_mib
-from original import one_at_a_time, original_config, original_model, start_backend
+from original import BACKEND, one_at_a_time, original_config, start_backend
 from timing import in_turns, per_second, ratio, seconds_of, significant
 
 from kinet.backend import on_cpu
@@ -102,11 +102,20 @@ def inference(form: Form) -> dict[str, Any]:
     peak = peak_mib()  # before anything else takes memory
     plain = model.predict_on_batch(np.stack(tracks))
     difference = float(np.abs(first[f"batch_{sizes[-1]}"][1] - plain).max())
-    original = original_model(form.model)
-    steps["original"] = partial(one_at_a_time, original, tracks[:1])
+    if form.backend == BACKEND:
+        steps["original"] = partial(one_at_a_time(form.model), tracks[:1])
     times = in_turns({**steps, **limits(form, device)}, form.seconds)
     rates = {name: per_second(size, times[name]) for name, size in zip(steps, sizes, strict=False)}
     best = max(rates, key=lambda name: rates[name])
+    original: dict[str, Any] = {}
+    if "original" in times:
+        original = {
+            "original_per_second": per_second(1, times["original"]),
+            "over_original": {
+                name: significant(size * ratio(times["original"], times[name]))
+                for name, size in zip(rates, sizes, strict=True)
+            },
+        }
     return {
         "device": device,
         "parameters": int(model.count_params()),
@@ -117,11 +126,7 @@ def inference(form: Form) -> dict[str, Any]:
         "first_call_seconds": round(preparing + first[best][0], 2),
         "largest_difference": difference,
         "peak_rss_mib": round(peak, 1),
-        "original_per_second": per_second(1, times["original"]),
-        "over_original": {
-            name: significant(size * ratio(times["original"], times[name]))
-            for name, size in zip(rates, sizes, strict=True)
-        },
+        **original,
         **_limit_figures(form, device, times),
     }
 
