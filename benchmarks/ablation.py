@@ -29,11 +29,12 @@ from original import BACKEND as OF_THE_ORIGINAL
 from original import BLOCKS, one_at_a_time, start_backend
 from timing import in_turns, per_second, ratio, significant
 
+from kinet.backend import BACKENDS
 from kinet.config import STAGE_COUNTS, ModelConfig
 
 ATTENTION = ("none", "channel,temporal")
 CHANNELS = (256, 64)
-BACKENDS = ("tensorflow", "jax")  # PyTorch takes no transformed convolutions
+MEASURED = ("tensorflow", "jax")  # PyTorch takes no transformed convolutions
 DISTRIBUTIONS = ("keras", "numpy", "tensorflow-cpu", "tensorflow", "jax", "openvino")
 WHAT = "embeddings per second of the fast form, and of it with each step taken away alone"
 ALL, ORIGINAL, PIECES = "all steps", "original", "pieces"
@@ -182,7 +183,7 @@ def models(
 @click.command()
 @click.option("--block", "blocks", **several(BLOCKS, BLOCKS))
 @click.option("--stages", **several(tuple(map(str, STAGE_COUNTS)), tuple(map(str, STAGE_COUNTS))))
-@click.option("--backend", "backends", **several(BACKENDS, BACKENDS))
+@click.option("--backend", "backends", **several(BACKENDS, MEASURED))
 @click.option("--attention", multiple=True, default=ATTENTION, show_default=True)
 @click.option("--channels", type=int, multiple=True, default=CHANNELS, show_default=True)
 @click.option("--vectors", type=int, default=ModelConfig.vectors, show_default=True, help="T.")

@@ -75,7 +75,7 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
     forms = {
         name: {
             "embeddings_per_second": per_second(size, times[name]),
-            "over_original": significant(size * ratio(times["original"], times[name])),
+            "times_original": significant(size * ratio(times["original"], times[name])),
             "map": maps.get(name),
             "map_change": maps[name] - maps["kinet float32"] if maps else None,
         }

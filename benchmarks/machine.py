@@ -19,7 +19,6 @@ import click
 
 from kinet.files import write_text_atomically
 
-
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
