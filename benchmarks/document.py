@@ -1,19 +1,27 @@
-"""``docs/benchmarks.md`` and its pictures, made from the JSON in ``benchmarks/results``.
+"""``docs/benchmarks.md``, the pages behind it and the picture, from ``benchmarks/results``.
 
     python benchmarks/document.py
 
-A section is there if its JSON is; what its JSON lacks is "not measured".
+A section is there if its figures are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from document_choice import backends_section, choice_section, points
+from document_ablation import ablation_section
+from document_choice import (
+    OF_THE_ORIGINAL,
+    backends_section,
+    best,
+    choice_section,
+    original_section,
+    points,
+)
 from document_models import (
     accuracy_section,
     exported_section,
@@ -22,17 +30,16 @@ from document_models import (
     throughput_section,
 )
 from document_steps import steps_section
-from tables import machine_line, number, percent, table, times
+from tables import Cell, machine_line, models, number, percent, table, times
 
 from kinet.files import write_atomically, write_text_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGE = ROOT / "docs" / "benchmarks.md"
+DOCS = ROOT / "docs"
+FRONT = "benchmarks.md"
 PICTURE = "images/accuracy-speed.png"
 Reports = Mapping[str, Mapping[str, Any]]
-# Of each report of models.
-SECTIONS = (backends_section, throughput_section, steps_section, exported_section, loader_section)
 
 HEAD = """\
 # Benchmarks
@@ -41,6 +48,15 @@ Made by `python benchmarks/document.py` from the files in `benchmarks/results`; 
 again, here or elsewhere, is told in `benchmarks/README.md`. Ratios come from steps that ran in
 turns in one process. Absolute figures depend on the machine and on what else it did.
 """
+BEHIND = """\
+## The long tables
+
+- [Every model](benchmarks/models.md): parameters, rates, memory, shares of the machine's limit
+- [What each step of the fast form gives](benchmarks/steps.md), and where the time goes
+- [Exported files](benchmarks/exported.md)
+- [Accuracy](benchmarks/accuracy.md) of every model, trained alike
+- [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
+"""
 
 
 def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
@@ -48,28 +64,61 @@ def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
-def page(reports: Reports) -> str:
-    """The whole page as Markdown."""
-    models, trained = _named(reports, "throughput"), _named(reports, "accuracy")
+def pages(reports: Reports) -> dict[str, str]:
+    """All pages as Markdown, by their paths below ``docs``."""
+    return {
+        FRONT: _front(reports),
+        "benchmarks/models.md": _page(
+            "Every model", reports, {"throughput": [throughput_section, gpu_section]}
+        ),
+        "benchmarks/steps.md": _page(
+            "Steps of the fast form",
+            reports,
+            {"ablation": [ablation_section], "throughput": [steps_section]},
+        ),
+        "benchmarks/exported.md": _alone(exported_section, reports, "throughput"),
+        "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
+        "benchmarks/around.md": _around(reports),
+    }
+
+
+def _front(reports: Reports) -> str:
+    """What a user asks: which S, how fast, which backend."""
+    speed, trained = _named(reports, "throughput"), _named(reports, "accuracy")
     parts = [HEAD]
-    if models and trained:
-        parts.append(choice_section(_cells(models), _cells(trained), PICTURE))
-    for report in models.values():
-        cells = report["cells"]
-        for section in SECTIONS:
-            text = section(cells)
-            if text:
-                parts.append(_under(text, report))
-    if models:
-        parts.append(gpu_section(_cells(models)))
-    if trained:
-        about = next(iter(trained.values()))
-        parts.append(_under(accuracy_section(_cells(trained)), about))
-    for name, section in (
-        ("original", _original),
-        ("evaluation", _evaluation),
-        ("extraction", _extraction),
-    ):
+    shown = models()
+    if speed and trained:
+        parts.append(choice_section(_cells(speed), _cells(trained), PICTURE))
+        found = [(p.block, p.stages) for p in best(points(_cells(speed), _cells(trained)))]
+        shown = [*found, OF_THE_ORIGINAL] if found else shown
+    for report in _named(reports, "original").values():
+        parts.append(_under(original_section(report["cells"]), report))
+    for report in speed.values():
+        parts.append(_under(backends_section(report["cells"], shown), report))
+    return "\n".join(part for part in [*parts, BEHIND] if part)
+
+
+Section = Callable[[Sequence[Cell]], str]
+
+
+def _page(title: str, reports: Reports, sections: Mapping[str, Sequence[Section]]) -> str:
+    """A page of sections, each of the cells of every report of one benchmark."""
+    parts = [f"# {title}\n"]
+    for benchmark, own in sections.items():
+        for report in _named(reports, benchmark).values():
+            parts += [_under(section(report["cells"]), report) for section in own]
+    return "\n".join(part for part in parts if part)
+
+
+def _alone(section: Section, reports: Reports, benchmark: str) -> str:
+    """A page of one section, of the cells of all reports of one benchmark."""
+    found = _named(reports, benchmark)
+    return _under(section(_cells(found)), next(iter(found.values()))) if found else ""
+
+
+def _around(reports: Reports) -> str:
+    parts = [_page("Around the network", reports, {"throughput": [loader_section]})]
+    for name, section in (("evaluation", _evaluation), ("extraction", _extraction)):
         if name in reports:
             parts.append(_under(section(reports[name]), reports[name]))
     return "\n".join(parts)
@@ -85,24 +134,9 @@ def _cells(reports: Reports) -> list[dict[str, Any]]:
 
 
 def _under(text: str, report: Mapping[str, Any]) -> str:
-    """A section with the machine below its heading."""
+    """A section with the machine below its heading; nothing for nothing."""
     heading, _, rest = text.partition("\n")
-    return f"{heading}\n\n{machine_line(report)}{rest}"
-
-
-def _original(report: Mapping[str, Any]) -> str:
-    model = report["model"]
-    rows = [
-        [
-            f"{model['block']}, S = {model['stages']}",
-            report["backend"],
-            number(report["multiply_adds"] / 1e9),
-            number(report["embeddings_per_second"]),
-            number(report["peak_rss_mib"]),
-        ]
-    ]
-    headings = ["model", "backend", "multiply-adds, 1e9", "embeddings per second", "peak MiB"]
-    return "## The original's structure alone\n\n" + table(headings, rows)
+    return f"{heading}\n\n{machine_line(report)}{rest}" if text else ""
 
 
 def _evaluation(report: Mapping[str, Any]) -> str:
@@ -194,19 +228,28 @@ def _speed(found: Mapping[str, Any]) -> str:
 
 def draw(reports: Reports, folder: Path) -> None:
     """The picture of accuracy against embeddings per second, where both were measured."""
-    models, trained = _named(reports, "throughput"), _named(reports, "accuracy")
-    if not models or not trained:
+    speed, trained = _named(reports, "throughput"), _named(reports, "accuracy")
+    if not speed or not trained:
         return
     from matplotlib.figure import Figure
 
-    found = points(_cells(models), _cells(trained))
+    found = points(_cells(speed), _cells(trained))
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for block in dict.fromkeys(point.block for point in found):
-        own = [point for point in found if point.block == block]
-        axes.plot([p.rate for p in own], [p.map for p in own], "o-", label=block)
-        for p in own:
-            axes.annotate(f"{p.stages}", (p.rate, p.map), xytext=(4, 4), textcoords="offset points")
+    alone = [p for p in found if p.stages == 1]
+    for block in dict.fromkeys(p.block for p in found if p.stages > 1):
+        own = [p for p in found if p.stages > 1 and p.block == block]
+        line = alone + own
+        axes.plot(
+            [p.rate for p in line],
+            [p.map for p in line],
+            "-o",
+            markevery=slice(len(alone), None),
+            label=block,
+        )
+    axes.plot([p.rate for p in alone], [p.map for p in alone], "ks")
+    for p in found:
+        axes.annotate(f"{p.stages}", (p.rate, p.map), xytext=(4, 4), textcoords="offset points")
     axes.set(xscale="log", xlabel="embeddings per second", ylabel="mAP")
     axes.legend(title="block, with S")
     target = folder / PICTURE
@@ -218,13 +261,16 @@ def draw(reports: Reports, folder: Path) -> None:
 @click.option(
     "--results", type=click.Path(exists=True, file_okay=False, path_type=Path), default=RESULTS
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=PAGE)
-def command(results: Path, out: Path) -> None:
-    """Write the page and, beside it, its picture."""
+@click.option("--docs", type=click.Path(file_okay=False, path_type=Path), default=DOCS)
+def command(results: Path, docs: Path) -> None:
+    """Write the pages and the picture into the folder of the documentation."""
     reports = read_reports(results)
-    draw(reports, out.parent)
-    write_text_atomically(out, page(reports))
-    click.echo(out)
+    draw(reports, docs)
+    for name, text in pages(reports).items():
+        path = docs / name
+        path.parent.mkdir(exist_ok=True)
+        write_text_atomically(path, text)
+        click.echo(path)
 
 
 if __name__ == "__main__":

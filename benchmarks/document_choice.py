@@ -1,16 +1,29 @@
-"""The sections of ``docs/benchmarks.md`` that help to choose: S, block and backend."""
+"""The page that helps to choose: S and block, how fast they are, and which backend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from document_models import BLOCKS, TRAINED, best_rate
-from tables import SIZE, Cell, distinct, first, mean_of, number, table
-
-from kinet.config import STAGE_COUNTS
+from document_models import TRAINED
+from tables import (
+    SIZE,
+    Cell,
+    best_rate,
+    distinct,
+    first,
+    mean_of,
+    models,
+    name_of,
+    number,
+    of_model,
+    table,
+    times,
+)
 
 CPU = {"device": "cpu", "precision": "float32"}
+# Also shown beside the models that nothing beats: what the original has by default.
+OF_THE_ORIGINAL = ("wider", 12)
 
 
 class Point(NamedTuple):
@@ -26,15 +39,26 @@ def points(speed: Sequence[Cell], accuracy: Sequence[Cell]) -> list[Point]:
     """Models that have a rate and a mAP, on 12 rows, in float32, on the CPU, of one backend."""
     trained, backend = _compared(accuracy), _backend(speed)
     found = []
-    for block in BLOCKS:
-        for stages in STAGE_COUNTS:
-            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
-            rate = best_rate(first(speed, part="inference", backend=backend, **CPU, **model))
-            seeds = [c for c in trained if all(c[name] == v for name, v in model.items())]
-            score = mean_of(seeds, "map")
-            if rate is not None and score is not None:
-                found.append(Point(block, stages, rate, score))
+    for block, stages in models():
+        rate = best_rate(
+            of_model(speed, block, stages, part="inference", backend=backend, **_CIRCULAR)
+        )
+        seeds = [c for c in trained if c["pitch_axis"] == "circular" and c["stages"] == stages]
+        if stages > 1:
+            seeds = [c for c in seeds if c["block"] == block]
+        score = mean_of(seeds, "map")
+        if rate is not None and score is not None:
+            found.append(Point(block, stages, rate, score))
     return found
+
+
+_CIRCULAR = {**CPU, "pitch_axis": "circular"}
+
+
+def best(found: Sequence[Point]) -> list[Point]:
+    """Those that no other beats in both, the fastest first."""
+    kept = [p for p in found if not any(o.rate > p.rate and o.map > p.map for o in found)]
+    return sorted(kept, key=lambda p: -p.rate)
 
 
 def _backend(speed: Sequence[Cell]) -> str | None:
@@ -55,31 +79,49 @@ def choice_section(speed: Sequence[Cell], accuracy: Sequence[Cell], picture: str
     found = points(speed, accuracy)
     if not found:  # nothing has both
         return ""
-    best = [
-        p for p in found if not any(o.rate > p.rate and o.map > p.map for o in found)
-    ]  # fmt: skip
-    rows = [
-        [f"{p.block}, S = {p.stages}", number(p.rate), f"{p.map:.3f}"]
-        for p in sorted(best, key=lambda p: -p.rate)
-    ]
+    rows = [[name_of(p.block, p.stages), number(p.rate), f"{p.map:.3f}"] for p in best(found)]
     trained = _compared(accuracy)
-    wide, narrow = (
+    wide, few = (
         ", ".join(str(value) for (value,) in distinct(cells, "channels"))
         for cells in ([c for c in speed if c.get("part") == "inference"], trained)
     )
     note = (
-        f"Rates are of {wide} channels under {_backend(speed)}, mAP of {narrow}, attention "
+        f"Rates are of {wide} channels under {_backend(speed)}, mAP of {few}, attention "
         f"{trained[0].get('attention')}, trained with {trained[0]['loss']} on "
         f"{trained[0]['data']}. "
     )
     return (
         f"## Which S to choose\n\n![mAP against embeddings per second]({picture})\n\n{note}"
-        "At S = 1 the three blocks are one network. No other model is both faster and better than "
+        "At S = 1 the blocks are one network. No other model is both faster and better than "
         "these:\n\n" + table(["model", "embeddings per second", "mAP"], rows)
     )
 
 
-def backends_section(cells: Sequence[Cell]) -> str:
+def original_section(cells: Sequence[Cell]) -> str:
+    """How fast: our form beside the original's structure."""
+    found = [c for c in cells if "failed" not in c]
+    about = (
+        "An embedding of one track by the original's structure (23 rows, one track at a time, "
+        "float32, a graph that TensorFlow compiles), and by `kinet.embeddings.fast_embedder` in "
+        "batches, in turns in one process.\n\n"
+    )
+    parts = []
+    for backend, attention, channels, vectors, batch in distinct(found, "backend", *SIZE, "batch"):
+        size = {"attention": attention, "channels": channels, "vectors": vectors, "batch": batch}
+        rows = []
+        for block, stages in models():
+            cell = of_model(found, block, stages, **size)
+            if cell:
+                rates = (cell["original_per_second"], cell["embeddings_per_second"])
+                row = [name_of(block, stages), *map(number, rates), times(cell["over_original"])]
+                rows.append(row)
+        headings = ["model", "original /s", "kinet /s", "x original"]
+        title = f"{channels} channels, T = {vectors}, attention {attention}, batches of {batch}"
+        parts.append(f"Under {backend}, {title}:\n\n" + table(headings, rows))
+    return "## How fast\n\n" + about + "\n".join(parts) if parts else ""
+
+
+def backends_section(cells: Sequence[Cell], shown: Sequence[tuple[str, int]]) -> str:
     """Backends side by side, a table for each size of the network that two or more have."""
     found = [c for c in cells if all(c.get(name) == value for name, value in CPU.items())]
     found = [c for c in found if c["part"] in ("inference", "training")]
@@ -89,8 +131,8 @@ def backends_section(cells: Sequence[Cell]) -> str:
         backends = [name for (name,) in distinct(own, "backend")]
         if len(backends) > 1:
             attention, channels, vectors = size
-            title = f"### {channels} channels, T = {vectors}, attention {attention}\n\n"
-            parts.append(title + _backends_table(own, backends))
+            title = f"{channels} channels, T = {vectors}, attention {attention}:\n\n"
+            parts.append(title + _backends_table(own, backends, shown))
     about = (
         "The network on 12 rows in float32, embedded in the best batch. Backends ran one after "
         "another in processes of their own, not in turns, so small differences mean nothing.\n\n"
@@ -98,15 +140,18 @@ def backends_section(cells: Sequence[Cell]) -> str:
     return "## Which backend on a CPU\n\n" + about + "\n".join(parts) if parts else ""
 
 
-def _backends_table(cells: Sequence[Cell], backends: Sequence[str]) -> str:
-    rows: list[list[str | None]] = []
-    for block in BLOCKS:
-        for stages in STAGE_COUNTS:
-            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
-            embedding = [first(cells, part="inference", backend=b, **model) for b in backends]
-            training = [first(cells, part="training", backend=b, **model) for b in backends]
-            rates = [best_rate(c) for c in embedding]
-            rates += [c.get("samples_per_second") for c in training]
-            rows.append([f"{block} {stages}", *map(number, rates)])
+def _backends_table(
+    cells: Sequence[Cell], backends: Sequence[str], shown: Sequence[tuple[str, int]]
+) -> str:
+    rows = []
+    for block, stages in shown:
+        own = [
+            [of_model(cells, block, stages, part=part, backend=b, pitch_axis="circular")
+             for b in backends]
+            for part in ("inference", "training")
+        ]  # fmt: skip
+        rates = [best_rate(c) for c in own[0]] + [c.get("samples_per_second") for c in own[1]]
+        if any(rates):
+            rows.append([name_of(block, stages), *map(number, rates)])
     headings = [f"{b}: {what}" for what in ("embeddings /s", "training /s") for b in backends]
     return table(["model", *headings], rows)

@@ -1,4 +1,4 @@
-"""The sections of ``docs/benchmarks.md`` that speak of models."""
+"""The sections of the pages of benchmarks that speak of models."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import itertools
 from collections.abc import Sequence
 
 from tables import (
-    NOT_MEASURED,
     Cell,
+    best_rate,
     by_settings,
     distinct,
-    first,
     mean_of,
+    models,
+    name_of,
     number,
+    of_model,
     percent,
     table,
     times,
 )
 
-from kinet.config import PITCH_AXES, STAGE_COUNTS
+from kinet.config import PITCH_AXES
 
-BLOCKS = ("simple", "bottleneck", "wider")
 TRAINED = ("data", "loss", "channels", "vectors", "attention", "epochs", "batch")
 GPU_PRECISIONS = ("float32", "mixed_bfloat16")
-
-
-def best_rate(cell: Cell) -> float | None:
-    """Embeddings per second in the best batch."""
-    return cell["embeddings_per_second"][cell["best_batch"]] if cell else None
 
 
 def _limit(cell: Cell) -> float:
@@ -48,41 +44,36 @@ def throughput_section(cells: Sequence[Cell]) -> str:
 def _explanation() -> str:
     return (
         "Embeddings per second are those of `kinet.embeddings.fast_embedder`, one track at a time "
-        "and in the best batch; beside it, how many times the original's structure (23 rows, one "
-        "track at a time through `predict`, float32) in turns in the same process. Shares are of "
-        "the multiply-adds that the model takes on 12 rows (in training three times as many): of "
-        "a large matrix product in the same process and precision, and of the best rate of any "
-        "product or convolution in this table. Transformed convolutions take fewer, so that a "
-        "share can exceed 100 %.\n"
+        "and in the best batch. Shares are of the multiply-adds that the model takes on 12 rows "
+        "(in training three times as many): of a large matrix product in the same process and "
+        "precision, and of the best rate of any product or convolution in this table. Transformed "
+        "convolutions take fewer, so that a share can exceed 100 %.\n"
     )
 
 
 def _speed_table(cells: Sequence[Cell]) -> str:
     measured = [c for c in cells if "failed" not in c]
     best_seen = max((_limit(c) for c in measured), default=None)
-    rows, missing = [], []
-    for block, stages, axis in itertools.product(BLOCKS, STAGE_COUNTS, PITCH_AXES):
-        name = f"{block} {stages} {axis}"
-        model = {"block": block, "stages": stages, "pitch_axis": axis}
-        embedding = first(cells, part="inference", **model)
-        training = first(cells, part="training", **model)
-        if not embedding and not training:
-            missing.append(name)
-            continue
-        columns = _inference_columns(embedding, best_seen) + _training_columns(training, best_seen)
-        rows.append([name, *columns])
+    rows = []
+    for (block, stages), axis in itertools.product(models(), PITCH_AXES):
+        own = {"block": block, "stages": stages, "pitch_axis": axis}
+        embedding = of_model(cells, part="inference", **own)
+        training = of_model(cells, part="training", **own)
+        if embedding or training:
+            columns = _inference_columns(embedding, best_seen)
+            columns += _training_columns(training, best_seen)
+            rows.append([f"{name_of(block, stages)}, {axis}", *columns])
     headings = [
         *("model", "parameters", "multiply-adds, 1e9", "one at a time /s", "best batch /s"),
-        *("x original", "of product", "of best seen", "peak MiB"),
+        *("of product", "of best seen", "peak MiB"),
         *("training /s", "x 23 rows", "of product", "of best seen", "peak MiB"),
     ]
-    left = f"\nNot measured: {', '.join(missing)}.\n" if missing else ""
-    return table(headings, rows) + left
+    return table(headings, rows)
 
 
 def _inference_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
     if not cell:
-        return [None] * 8
+        return [None] * 7
     rate = best_rate(cell)
     batch = cell["best_batch"].removeprefix("batch_")
     return [
@@ -90,7 +81,6 @@ def _inference_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
         number(cell["multiply_adds"] / 1e9),
         number(cell["embeddings_per_second"]["batch_1"]),
         f"{number(rate)} ({batch})",
-        times(cell["over_original"][cell["best_batch"]]),
         *_shares(cell, rate, best_seen),
         number(cell["peak_rss_mib"], 4),
     ]
@@ -101,7 +91,7 @@ def _training_columns(cell: Cell, best_seen: float | None) -> list[str | None]:
         return [None] * 5
     rate = cell["samples_per_second"]
     # 23 rows are what the others are compared with.
-    faster = times(cell["over_unrolled"]) if "over_unrolled" in cell else ""
+    faster = times(cell.get("over_unrolled"))
     return [
         number(rate),
         faster,
@@ -118,27 +108,24 @@ def _shares(cell: Cell, rate: float | None, best_seen: float | None) -> list[str
 
 
 def gpu_section(cells: Sequence[Cell]) -> str:
-    """Every block and S on a GPU, in both precisions."""
+    """Every block and S on a GPU, in both precisions; nothing without figures."""
     found = [c for c in cells if c.get("device") == "gpu"]
     rows = []
-    for block in BLOCKS:
-        for stages in STAGE_COUNTS:
-            model = {"block": block, "stages": stages, "pitch_axis": "circular"}
-            row: list[str | None] = [f"{block} {stages}"]
-            for precision in GPU_PRECISIONS:
-                embedding = first(found, part="inference", precision=precision, **model)
-                training = first(found, part="training", precision=precision, **model)
-                share = _shares(training, training.get("samples_per_second"), 1.0)[0]
-                row += [
-                    number(best_rate(embedding)),
-                    number(training.get("samples_per_second")),
-                    share,
-                ]
-            rows.append(row)
+    for block, stages in models():
+        row: list[str | None] = []
+        for precision in GPU_PRECISIONS:
+            own = {"block": block, "stages": stages, "precision": precision}
+            own["pitch_axis"] = "circular"
+            embedding = of_model(found, part="inference", **own)
+            training = of_model(found, part="training", **own)
+            rate = training.get("samples_per_second")
+            row += [number(best_rate(embedding)), number(rate), _shares(training, rate, 1.0)[0]]
+        if any(row):
+            rows.append([name_of(block, stages), *row])
     headings = ["model, 12 rows"]
     for precision in GPU_PRECISIONS:
         headings += [f"{precision}: embeddings /s", "training /s", "training, of product"]
-    return "## On a GPU\n\n" + table(headings, rows)
+    return "## On a GPU\n\n" + table(headings, rows) if rows else ""
 
 
 def exported_section(cells: Sequence[Cell]) -> str:
@@ -146,7 +133,7 @@ def exported_section(cells: Sequence[Cell]) -> str:
     found = [c for c in cells if c["part"] == "exported"]
     rows = []
     for cell in found:
-        model = f"{cell['block']} {cell['stages']}, {cell['channels']} channels"
+        model = f"{name_of(cell['block'], cell['stages'])}, {cell['channels']} channels"
         for name, form in cell.get("forms", {}).items():
             change = form.get("map_change")
             rows.append(
@@ -154,7 +141,7 @@ def exported_section(cells: Sequence[Cell]) -> str:
                     f"{model}, attention {cell['attention']}",
                     name,
                     number(form.get("embeddings_per_second")),
-                    times(form.get("over_original")),
+                    times(form.get("times_original")),
                     None if form.get("map") is None else f"{form['map']:.4f}",
                     None if change is None else f"{change:+.4f}",
                 ]
@@ -163,14 +150,14 @@ def exported_section(cells: Sequence[Cell]) -> str:
         return ""
     about = distinct([c for c in found if "forms" in c], "list", "weights", "batch")
     notes = "; ".join(
-        f"batches of {batch}, weights {weights}, list {name or NOT_MEASURED}"
+        f"batches of {batch}, weights {weights}" + (f", list {name}" if name else "")
         for name, weights, batch in about
     )
     headings = ["model", "form", "embeddings /s", "x original", "mAP", "change of mAP"]
     about_float32 = (
         "Where float32 files change mAP too, the order of that model hangs on rounding.\n\n"
     )
-    return f"## Exported files\n\nMeasured in {notes}. {about_float32}" + table(headings, rows)
+    return f"# Exported files\n\nMeasured in {notes}. {about_float32}" + table(headings, rows)
 
 
 def loader_section(cells: Sequence[Cell]) -> str:
@@ -202,7 +189,7 @@ def accuracy_section(cells: Sequence[Cell]) -> str:
         own = [c for c in found if tuple(c[name] for name in TRAINED) == settings]
         data, loss, channels, vectors, attention, epochs, batch = settings
         title = (
-            f"### {loss}: {channels} channels, T = {vectors}, attention {attention}, {epochs} "
+            f"## {loss}: {channels} channels, T = {vectors}, attention {attention}, {epochs} "
             f"epochs, batches of {batch}\n\n{data}: {own[0]['train_tracks']} tracks to train, "
             f"{own[0]['tracks']} of {own[0]['songs']} songs in the test list.\n\n"
         )
@@ -211,24 +198,25 @@ def accuracy_section(cells: Sequence[Cell]) -> str:
         "Means over seeds; in brackets from the lowest to the highest end of the seeds' 95 % "
         "intervals (bootstrap over queries).\n\n"
     )
-    return "## Accuracy\n\n" + about + "\n".join(parts)
+    return "# Accuracy\n\n" + about + "\n".join(parts)
 
 
 def _accuracy_table(cells: Sequence[Cell]) -> str:
-    rows = []
-    for block, stages, axis in sorted(distinct(cells, "block", "stages", "pitch_axis")):
+    rows: dict[str, list[object]] = {}
+    found = distinct(cells, "block", "stages", "pitch_axis")
+    for block, stages, axis in sorted(found, key=lambda key: (key[1] > 1, *key)):
         own = [
             c for c in cells if (c["block"], c["stages"], c["pitch_axis"]) == (block, stages, axis)
         ]
-        rows.append(
-            [
-                f"{block} {stages} {axis}",
-                len(own),
-                *(_with_interval(own, name, d) for name, d in (("map", 3), ("p10", 3), ("mr1", 1))),
-                number(mean_of(own, "training_seconds")),
-            ]
-        )
-    return table(["model", "seeds", "mAP", "P@10", "MR1", "training s"], rows)
+        name = f"{name_of(block, stages)}, {axis}"
+        # With S = 1 the blocks are the same network, trained with the same seeds.
+        rows[name] = [
+            name,
+            len(own),
+            *(_with_interval(own, name, d) for name, d in (("map", 3), ("p10", 3), ("mr1", 1))),
+            number(mean_of(own, "training_seconds")),
+        ]
+    return table(["model", "seeds", "mAP", "P@10", "MR1", "training s"], rows.values())
 
 
 def _with_interval(cells: Sequence[Cell], name: str, digits: int) -> str:

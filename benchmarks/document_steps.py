@@ -1,10 +1,10 @@
-"""The section of ``docs/benchmarks.md`` that tells where the time of an embedding goes."""
+"""The section that tells where the time of an embedding goes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tables import Cell, by_settings, number, table
+from tables import Cell, by_settings, models, name_of, number, of_model, table
 
 HEADINGS = {
     "products_transformed": "products of transformed convolutions and attention",
@@ -18,7 +18,10 @@ def steps_section(cells: Sequence[Cell]) -> str:
     """Milliseconds per track by kind of step, and how fast the 1x1 convolutions are."""
     found = [c for c in cells if c["part"] == "steps" and "failed" not in c]
     headings = ["model", "ms per track", *HEADINGS.values(), "rest", "1x1, 1e9 /s"]
-    parts = [title + table(headings, map(_row, own)) for title, own in by_settings(found)]
+    parts = []
+    for title, own in by_settings(found):
+        rows = [_row(cell) for model in models() if (cell := of_model(own, *model))]
+        parts.append(title + table(headings, rows))
     if not parts:
         return ""
     about = (
@@ -35,7 +38,7 @@ def _row(cell: Cell) -> list[str | None]:
     products = spent["products_1x1"]
     done = cell["multiply_adds_1x1"]
     return [
-        f"{cell['block']} {cell['stages']} {cell['pitch_axis']}",
+        name_of(cell["block"], cell["stages"]),
         number(cell["milliseconds"]),
         *(number(spent[kind]) for kind in HEADINGS),
         number(cell["milliseconds"] - sum(spent.values())),

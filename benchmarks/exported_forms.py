@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from measuring import Form, made_up_tracks, start
-from original import one_at_a_time, original_model
+from original import one_at_a_time
 from timing import in_turns, per_second, ratio, significant
 
 from kinet.data.feature_files import feature_path
@@ -65,7 +65,7 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
             name: partial(embed_arrays, embedder, batch, None, size)
             for name, embedder in embedders.items()
         }
-        steps["original"] = partial(one_at_a_time, original_model(form.model), batch[:1])
+        steps["original"] = partial(one_at_a_time(form.model), batch[:1])
         times = in_turns(steps, form.seconds)
         songs = [track.song_id for track in tracks]
         maps = {
@@ -76,7 +76,7 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
     forms = {
         name: {
             "embeddings_per_second": per_second(size, times[name]),
-            "over_original": significant(size * ratio(times["original"], times[name])),
+            "times_original": significant(size * ratio(times["original"], times[name])),
             "map": maps.get(name),
             "map_change": maps[name] - maps["kinet float32"] if maps else None,
         }

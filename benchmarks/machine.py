@@ -19,6 +19,8 @@ import click
 
 from kinet.files import write_text_atomically
 
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
+
 
 def peak_mib() -> float:
     """Peak resident memory of this process in MiB."""
@@ -35,13 +37,16 @@ def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on."""
-    cpu = platform.processor() or platform.machine()
+    cpu, flags = platform.processor() or platform.machine(), ""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
+        lines = [line.split(":", 1) for line in info.read_text().splitlines() if ":" in line]
+        found = {name.strip(): value.strip() for name, value in lines}
+        cpu, flags = found.get("model name", cpu), found.get("flags", "")
     return {
         "cpu": cpu,
+        # Rented machines of one name differ in these.
+        "instructions": [name for name in INSTRUCTIONS if name in flags.split()],
         "cores": os.cpu_count(),
         "system": platform.platform(),
         # Other work on the machine makes the seconds larger.

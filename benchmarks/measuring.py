@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from arithmetic import TRAINING_PASSES, Convolution, convolutions, multiply_adds
 from machine import peak_mib
-from original import one_at_a_time, original_config, original_model, start_backend
-from timing import in_turns, per_second, ratio, seconds_of, significant
+from original import original_config, start_backend
+from timing import in_turns, per_second, ratio, seconds_of
 
 from kinet.backend import on_cpu
 from kinet.config import PITCH_CLASSES, ModelConfig, TrainConfig
@@ -84,7 +84,7 @@ def made_up_tracks(count: int, vectors: int) -> np.ndarray:
 
 
 def inference(form: Form) -> dict[str, Any]:
-    """Embeddings per second of the compiled form, the original's and the limit, in turns."""
+    """Embeddings per second of the fast form, and the machine's limit, in turns."""
     device = start(form)
     from kinet.embeddings import embed_arrays, fast_embedder
     from kinet.model import build_embedder
@@ -102,8 +102,6 @@ def inference(form: Form) -> dict[str, Any]:
     peak = peak_mib()  # before anything else takes memory
     plain = model.predict_on_batch(np.stack(tracks))
     difference = float(np.abs(first[f"batch_{sizes[-1]}"][1] - plain).max())
-    original = original_model(form.model)
-    steps["original"] = partial(one_at_a_time, original, tracks[:1])
     times = in_turns({**steps, **limits(form, device)}, form.seconds)
     rates = {name: per_second(size, times[name]) for name, size in zip(steps, sizes, strict=False)}
     best = max(rates, key=lambda name: rates[name])
@@ -117,11 +115,6 @@ def inference(form: Form) -> dict[str, Any]:
         "first_call_seconds": round(preparing + first[best][0], 2),
         "largest_difference": difference,
         "peak_rss_mib": round(peak, 1),
-        "original_per_second": per_second(1, times["original"]),
-        "over_original": {
-            name: significant(size * ratio(times["original"], times[name]))
-            for name, size in zip(rates, sizes, strict=True)
-        },
         **_limit_figures(form, device, times),
     }
 

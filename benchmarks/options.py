@@ -20,13 +20,18 @@ def several(values: tuple[str, ...], default: tuple[str, ...]) -> dict[str, Any]
     }
 
 
-def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+def attention_names(value: str) -> tuple[str, ...]:
+    """Attention modules from their names with commas between, or "none"; no other names."""
     names = tuple(name for name in value.split(",") if name not in ("", "none"))
     known = attention_modules.names()
     for name in names:
         if name not in known:
             raise click.BadParameter(f"{name!r} is not one of none, {', '.join(known)}")
     return names
+
+
+def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    return attention_names(value)
 
 
 attention_option = click.option(

@@ -1,4 +1,4 @@
-"""Markdown tables of figures; what is not there is "not measured"."""
+"""Markdown tables of figures; what nothing was measured of is left out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-NOT_MEASURED = "not measured"
+from kinet.config import STAGE_COUNTS
+
 Cell = Mapping[str, Any]
+BLOCKS = ("simple", "bottleneck", "wider")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; None becomes "not measured"."""
-    lines = [headings, ["---"] * len(headings), *([_text(v) for v in row] for row in rows)]
+    """A table; None becomes an empty place, a column of nothing else is left out."""
+    rows = list(rows)
+    kept = [i for i in range(len(headings)) if any(row[i] is not None for row in rows)]
+    lines = [[str(headings[i]) for i in kept], ["---"] * len(kept)]
+    lines += [["" if row[i] is None else str(row[i]) for i in kept] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def _text(value: object) -> str:
-    return NOT_MEASURED if value is None else str(value)
 
 
 def number(value: float | None, digits: int = 3) -> str | None:
@@ -45,6 +46,37 @@ def first(cells: Iterable[Cell], **wanted: object) -> Cell:
         if "failed" not in cell and all(cell.get(name) == v for name, v in wanted.items()):
             return cell
     return {}
+
+
+def models() -> list[tuple[str, int]]:
+    """Blocks with their S; S = 1, where the blocks are one network, stands once."""
+    own = [(block, stages) for block in BLOCKS for stages in STAGE_COUNTS if stages > 1]
+    return [(BLOCKS[0], 1), *own]
+
+
+def name_of(block: str, stages: int) -> str:
+    """A model as readers see it."""
+    return "S = 1" if stages == 1 else f"{block}, S = {stages}"
+
+
+def of_model(cells: Iterable[Cell], block: str, stages: int, **wanted: object) -> Cell:
+    """As `first`, of a model; of S = 1, which may stand there once per block, the middle one."""
+    if stages > 1:
+        return first(cells, block=block, stages=stages, **wanted)
+    found = [cell for b in BLOCKS if (cell := first(cells, block=b, stages=1, **wanted))]
+    return sorted(found, key=_rate)[len(found) // 2] if found else {}
+
+
+def _rate(cell: Cell) -> float:
+    return best_rate(cell) or cell.get("samples_per_second", 0.0)
+
+
+def best_rate(cell: Cell) -> float | None:
+    """Embeddings per second in the best batch."""
+    if "best_batch" not in cell:
+        return None
+    rate: float = cell["embeddings_per_second"][cell["best_batch"]]
+    return rate
 
 
 def distinct(cells: Iterable[Cell], *names: str) -> list[tuple[Any, ...]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinet.backend import can_fuse, compiled_for_inference, on_cpu, tracks_at_once
 from kinet.data.batches import first_vectors, fit_length
 from kinet.data.feature_files import as_hpcp
 from kinet.data.tracks import Track
@@ -17,12 +15,6 @@ from kinet.errors import DataError
 
 if TYPE_CHECKING:
     import keras
-
-# While one piece waits for the small steps between convolutions, another keeps the cores busy.
-_STREAMS = 2
-# A network with at most these, as all of the family with S = 1, is so short that what every call
-# costs counts more than the caches (measured).
-_FEW_CONVOLUTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -49,10 +41,7 @@ class Embedder:
 
 
 def fast_embedder(model: keras.Model) -> Embedder:
-    """The inference form of a network, compiled: to embed many tracks with weights that stay.
-
-    Making it takes seconds, as does the first batch of every shape; for a few tracks the network
-    itself will do.
+    """A network by `kinet.inference.fast_form`: to embed many tracks with weights that stay.
 
     Parameters
     ----------
@@ -72,48 +61,25 @@ def fast_embedder(model: keras.Model) -> Embedder:
     >>> embed_arrays(embedder, [np.ones((300, 12)), np.ones((500, 12))], None, 2).shape
     (2, 16)
     """
-    from kinet.inference.convolutions import transformed_convolutions, transformed_model
-    from kinet.inference.folding import inference_model
-    from kinet.inference.joined_attention import attention_joined
+    from kinet.inference import fast_form
 
-    fast = attention_joined(inference_model(model))
-    if not on_cpu():
-        return _of_network(model, compiled_for_inference(fast, fused=False))
-    if can_fuse():  # elsewhere transforms do not pay
-        fast = transformed_model(fast)
-    transformed = transformed_convolutions(fast)
-    fused = transformed > 0
-    size = tracks_at_once(fused) * (2 if 0 < transformed <= _FEW_CONVOLUTIONS else 1)
-    return _of_network(model, _in_pieces(compiled_for_inference(fast, fused), size))
+    return replace(as_embedder(model), embed=fast_form(model))
 
 
-def _in_pieces(
-    embed: Callable[[np.ndarray], np.ndarray], size: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Embed a batch in pieces of `size` tracks, some at a time."""
-    compiled: set[tuple[int, ...]] = set()
-
-    def in_pieces(batch: np.ndarray) -> np.ndarray:
-        pieces = [batch[start : start + size] for start in range(0, len(batch), size)]
-        for shape in {piece.shape for piece in pieces} - compiled:
-            embed(np.zeros(shape, batch.dtype))  # not by all streams at once
-            compiled.add(shape)
-        with ThreadPoolExecutor(_STREAMS) as streams:
-            return np.concatenate(list(streams.map(embed, pieces)))
-
-    return in_pieces
-
-
-def _as_embedder(model: keras.Model | Embedder) -> Embedder:
-    return model if isinstance(model, Embedder) else _of_network(model, model.predict_on_batch)
-
-
-def _of_network(model: keras.Model, embed: Callable[[np.ndarray], np.ndarray]) -> Embedder:
+def as_embedder(model: keras.Model | Embedder) -> Embedder:
+    """A network with its sizes at hand; an `Embedder` is returned as it is."""
+    if isinstance(model, Embedder):
+        return model
     from kinet.layers import PitchRows
 
     rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
+    fixed = model.input_shape[1]
     return Embedder(
-        embed, int(model.output_shape[-1]), rows.vectors, rows.minimum_vectors, model.input_shape[1]
+        embed=model.predict_on_batch,
+        size=int(model.output_shape[-1]),
+        vectors=rows.vectors,
+        minimum_vectors=fixed or rows.minimum_vectors,
+        fixed_vectors=fixed,
     )
 
 
@@ -149,7 +115,7 @@ def embed_tracks(
     DataError
         If a track cannot be read or `vectors` is not a length that the model takes.
     """
-    embedder = _as_embedder(model)
+    embedder = as_embedder(model)
     vectors = usable_vectors(embedder, vectors)
     size = min(batch_size, max(1, len(tracks)))
     rows = [np.zeros((0, embedder.size), np.float32)]
@@ -168,7 +134,7 @@ def embed_arrays(
     batch_size: int,
 ) -> np.ndarray:
     """As `embed_tracks`, from arrays ``(T, 12)`` in memory."""
-    embedder = _as_embedder(model)
+    embedder = as_embedder(model)
     vectors = usable_vectors(embedder, vectors)
     fitted = [fit_length(as_hpcp(values), vectors) for values in hpcp]
     rows = [np.zeros((0, embedder.size), np.float32)]
@@ -192,7 +158,7 @@ def usable_vectors(model: keras.Model | Embedder, vectors: int | None) -> int:
     DataError
         If the model does not take `vectors` vectors.
     """
-    embedder = _as_embedder(model)
+    embedder = as_embedder(model)
     fixed = embedder.fixed_vectors
     if vectors is None:
         return embedder.vectors

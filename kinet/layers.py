@@ -112,27 +112,15 @@ class AxisAttention(keras.layers.Layer):
         self.expand = self.add_weight(shape=(hidden, length), name="expand", regularizer=penalty)
 
     def call(self, inputs: Any) -> Any:
-        weights = self._weights(
+        weights = self.weigh(
             ops.mean(inputs, axis=self._others), ops.max(inputs, axis=self._others)
         )
         for axis in self._others:
             weights = ops.expand_dims(weights, axis)
         return inputs * weights
 
-    def weights_of(self, means: Any, maxima: Any) -> Any:
-        """Weights above 0, ``(B, T, 1)`` or ``(B, 1, C)``.
-
-        Parameters
-        ----------
-        means, maxima : tensor
-            Mean and maximum of the input over its rows, ``(B, T, C)``.
-        """
-        other = 4 - self.axis  # where there are no rows any more
-        weights = self._weights(ops.mean(means, axis=other), ops.max(maxima, axis=other))
-        return ops.expand_dims(weights, other)
-
-    def _weights(self, means: Any, maxima: Any) -> Any:
-        """From mean and maximum over all other axes, ``(B, length)``."""
+    def weigh(self, means: Any, maxima: Any) -> Any:
+        """Weights above 0 from mean and maximum over all other axes, all ``(B, length)``."""
         hidden = ops.matmul(ops.stack([means, maxima], axis=1), self.squeeze)
         hidden = ops.matmul(ops.leaky_relu(hidden, LEAKY_SLOPE), self.expand)
         return ops.sigmoid(ops.sum(hidden, axis=1))
@@ -179,15 +167,11 @@ class LocalTimeAttention(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        weights = self._weights(ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3)))
+        weights = self.weigh(ops.mean(inputs, axis=(1, 3)), ops.max(inputs, axis=(1, 3)))
         return inputs * ops.expand_dims(weights, 1)
 
-    def weights_of(self, means: Any, maxima: Any) -> Any:
-        """Weights above 0, ``(B, T, 1)``; arguments as of `AxisAttention.weights_of`."""
-        return self._weights(ops.mean(means, axis=2), ops.max(maxima, axis=2))
-
-    def _weights(self, means: Any, maxima: Any) -> Any:
-        """From mean and maximum over rows and channels, ``(B, T)``."""
+    def weigh(self, means: Any, maxima: Any) -> Any:
+        """Weights above 0 ``(B, T, 1)`` from mean and maximum over rows and channels ``(B, T)``."""
         squeezed = ops.stack([means, maxima], axis=-1)
         hidden = ops.conv(squeezed, self.squeeze, padding="same", data_format="channels_last")
         hidden = ops.leaky_relu(hidden, LEAKY_SLOPE)
@@ -236,35 +220,3 @@ class GeneralisedMean(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "exponent": self.exponent, "floor": self.floor}
-
-
-# Of exactly these types: who knows what a subclass does.
-ATTENTION = (AxisAttention, LocalTimeAttention)
-
-
-class CircularConvolution(keras.layers.Layer):
-    """Circular along pitch, valid along time: ``(B, 12, T, C)`` to ``(B, 12, T - k + 1, filters)``.
-
-    What the ways to compute it have in common; each adds its kernel and its arithmetic.
-
-    Parameters
-    ----------
-    filters : int
-        Output channels.
-    kernel_size : tuple of int
-        (rows, k), k the columns.
-    """
-
-    def __init__(self, filters: int, kernel_size: tuple[int, int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        batch, rows, vectors, _ = input_shape
-        left = None if vectors is None else vectors - self.kernel_size[1] + 1
-        return batch, rows, left, self.filters
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "kernel_size": self.kernel_size}
-        return {**super().get_config(), **own}

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kinet.inference.folding import inference_model
+from kinet.inference import simplified
 from kinet.layers import PitchRows
 
 SMALL = {"channels": 16, "time_field": 12, "vectors": 110, "embedding_size": 16}
@@ -46,4 +46,4 @@ def network_of(part, draw):
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
     rng = np.random.default_rng(0)
     model.set_weights([draw(rng, w.shape) for w in model.weights])
-    return model, inference_model(model)
+    return model, simplified(model)

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import ablation  # noqa: E402
 import accuracy  # noqa: E402
 import cells  # noqa: E402
 import document  # noqa: E402
@@ -49,7 +50,7 @@ QUICK += ["--product-size", "8"]
 @pytest.fixture
 def here(monkeypatch):
     """Cells are measured in this process, where Keras is loaded already."""
-    for module in (throughput, accuracy, original, evaluation):
+    for module in (throughput, accuracy, original, evaluation, ablation):
         monkeypatch.setattr(module, "in_a_process", lambda function, *args: function(*args))
     monkeypatch.setattr(loader, "TRACKS", 8)
     monkeypatch.setattr(evaluation, "LOOP_SECONDS", 0)
@@ -60,6 +61,11 @@ def call(module, *arguments):
     done = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def page(reports):
+    """All pages, one after the other."""
+    return "\n".join(document.pages(reports).values())
 
 
 # Worked out apart from this code, in 1e9: rows x vectors x kernel x channels in x channels out.
@@ -132,7 +138,7 @@ def test_throughput_measures_every_part_and_goes_on_where_it_stopped(here, tmp_p
     assert not any("failed" in cell for cell in found.values())
     embedding = found["inference"]
     assert set(embedding["embeddings_per_second"]) == {"batch_1", "batch_2"}
-    assert embedding["best_batch"] in embedding["over_original"]
+    assert embedding["best_batch"] in embedding["embeddings_per_second"]
     assert embedding["largest_difference"] < 1e-4
     config = ModelConfig(
         block="wider", stages=1, attention=(), channels=4, vectors=135, pitch_axis="circular"
@@ -147,9 +153,9 @@ def test_throughput_measures_every_part_and_goes_on_where_it_stopped(here, tmp_p
     again = call(throughput, *QUICK, *parts, "--pitch-axis", "circular", "--out", out)
     assert again.count("there already") == 3
     assert json.loads(out.read_text())["cells"] == report["cells"]
-    page = document.page({"throughput": report})
-    assert "wider 1 circular" in page
-    assert "## The loader alone" in page
+    text = page({"throughput": report})
+    assert "| S = 1, circular |" in text
+    assert "## The loader alone" in text
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_where_the_time_goes(tmp_path):
     report = json.loads(out.read_text())
     if BACKEND != "tensorflow":
         assert all("steps are traced under tensorflow" in c["failed"] for c in report["cells"])
-        assert "## Where the time goes" not in document.page({"throughput": report})
+        assert "## Where the time goes" not in page({"throughput": report})
         return
     one, two = report["cells"]
     assert one["multiply_adds_1x1"] == 0 < two["multiply_adds_1x1"]
@@ -185,7 +191,7 @@ def test_where_the_time_goes(tmp_path):
     for cell in (one, two):
         spent = cell["milliseconds_of"]
         assert min(spent["products_transformed"], spent["passes_over_memory"]) > 0
-    assert "| wider 2 circular |" in document.page({"throughput": report})
+    assert "| wider, S = 2 |" in page({"throughput": report})
 
 
 def test_the_table_of_steps_adds_up():
@@ -197,7 +203,7 @@ def test_the_table_of_steps_adds_up():
     }
     section = document.steps_section([cell])
     # 4e8 in 2 ms are 200e9 a second.
-    assert "| wider 4 circular | 11.5 | 3 | 2 | 1 | 4 | 1.5 | 200 |" in section
+    assert "| wider, S = 4 | 11.5 | 3 | 2 | 1 | 4 | 1.5 | 200 |" in section
 
 
 def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch, rng):
@@ -219,11 +225,10 @@ def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch,
     assert 0 < cell["forms"]["kinet float32"]["map"] <= 1
     assert cell["forms"]["kinet float32"]["map_change"] == 0
     assert cell["forms"]["onnx float32"] == {"not_written": "onnx cannot be written here"}
-    section = document.page({"throughput": json.loads(out.read_text())})
-    assert (
-        "| wider 1, 4 channels, attention none | onnx float32 | not measured | not measured |"
-        in section
-    )
+    forms = cell["forms"]["kinet float32"]
+    assert forms["times_original"] > 0
+    section = page({"throughput": json.loads(out.read_text())})
+    assert "| S = 1, 4 channels, attention none | onnx float32 |  |  |  |  |" in section
 
 
 def test_a_cell_chooses_its_backend_before_keras_is_loaded(tmp_path):
@@ -239,21 +244,71 @@ def test_a_list_without_its_folder_is_refused():
     assert "--list and --data-dir need each other" in done.output
 
 
-def test_the_reference_alone(here, tmp_path):
+@pytest.mark.skipif(BACKEND != original.BACKEND, reason="the original runs on TensorFlow")
+def test_the_original_is_measured_beside_our_form(here, tmp_path):
     out = tmp_path / "original.json"
-    call(original, *SMALL, "--seconds", "0.001", "--out", out)
-    report = json.loads(out.read_text())
-    assert report["model"]["pitch_axis"] == "unrolled"
-    assert "wider, S = 1" in document.page({"original": report})
+    arguments = ["--block", "wider", "--block", "simple", "--stages", "1", "--channels", "4"]
+    arguments += ["--vectors", "135", "--attention", "none", "--batch", "2", "--seconds", "0.001"]
+    call(original, *arguments, "--out", out)
+    (cell,) = json.loads(out.read_text())["cells"]  # at S = 1 all blocks are one network
+    assert cell["over_original"] > 0
+    found = page({"original": json.loads(out.read_text())})
+    assert "Under tensorflow, 4 channels, T = 135, attention none, batches of 2:" in found
+    assert call(original, *arguments, "--out", out).count("there already") == 1
 
 
-def test_the_reference_embeds_one_track_at_a_time(rng):
+def test_the_reference_embeds_one_track_at_a_time(rng, monkeypatch):
     config = ModelConfig(block="simple", stages=1, channels=4, vectors=135)
     model = original.original_model(replace(config, pitch_axis="circular"))
-    tracks = rng.random((2, 135, 12), dtype=np.float32)
-    rows = original.one_at_a_time(model, tracks)
-    np.testing.assert_allclose(rows, model.predict_on_batch(tracks), atol=1e-5)
     assert model.layers[1].rows == 23
+    monkeypatch.setattr(original, "original_model", lambda _: model)
+    tracks = rng.random((2, 135, 12), dtype=np.float32)
+    rows = original.one_at_a_time(config)(tracks)
+    np.testing.assert_allclose(rows, model.predict_on_batch(tracks), atol=1e-5)
+
+
+def test_each_step_is_taken_away_alone(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "OPENVINO", ("float32",))
+    out = tmp_path / "ablation.json"
+    small = ["--block", "wider", "--stages", "2", "--channels", "16", "--vectors", "135"]
+    small += ["--backend", BACKEND, "--batch", "2", "--seconds", "0.001"]
+    call(ablation, *small, "--out", out)
+    report = json.loads(out.read_text())
+    plain, attended = report["cells"]
+    assert (plain["attention"], attended["attention"]) == ("none", "channel,temporal")
+    assert set(plain["over"]) == set(plain["embeddings_per_second"]) - {"all steps"}
+    steps = {"folding", "joined attention", "pieces"}
+    if BACKEND != "torch":  # whose convolutions stay as they are
+        steps |= {"transformed convolutions", "Fourier", "pitch Fourier", "minimal filtering"}
+    beside = {"original", "OpenVINO float32"}
+    assert set(plain["over"]) - beside == {*steps, "12 rows"}
+    assert set(attended["over"]) - beside == steps
+    assert ("original" in plain["over"]) == (BACKEND == "tensorflow")
+    assert "### " + BACKEND + ": 16 channels, T = 135, attention none" in page({"ablation": report})
+    assert call(ablation, *small, "--out", out).count("there already") == 2
+
+
+def test_all_forms_of_an_ablation_are_the_same_function():
+    from kinet.model import build_embedder
+
+    model = build_embedder(ModelConfig("wider", 2, (), "unrolled", channels=16, vectors=135))
+    batch = ablation.made_up_tracks(2, 135)
+    expected = model.predict_on_batch(batch)
+    for name, embed in ablation.forms_of(model):
+        np.testing.assert_allclose(embed(batch), expected, atol=1e-5, err_msg=name)
+
+
+def test_the_table_of_an_ablation_names_what_each_step_gives():
+    cell = {
+        **{"backend": "jax", "block": "wider", "stages": 4, "attention": "none", "channels": 8},
+        **{"vectors": 400, "embeddings_per_second": {"all steps": 40.0}},
+        "over": {"12 rows": 2.5, "pieces": 1.1},
+    }
+    section = document.ablation_section([cell, {**cell, "stages": 6, "failed": "x"}])
+    assert "| model | embeddings /s | 12 rows | pieces |" in section
+    assert "| wider, S = 4 | 40 | 2.5 x | 1.1 x |" in section
+    assert "S = 6" not in section
+    assert document.ablation_section([]) == ""
 
 
 def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
@@ -274,7 +329,7 @@ def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
     assert [cell["seed"] for cell in report["cells"]] == [0, 1]
     assert all(0 < cell["map"] <= 1 and cell["queries"] == 4 for cell in report["cells"])
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["wider-1.keras"]
-    assert "| wider 1 circular | 2 |" in document.page({"accuracy": report})
+    assert "| S = 1, circular | 2 |" in page({"accuracy": report})
     done = CliRunner().invoke(accuracy.command, ["--train-list", "x"])
     assert "need each other" in done.output
 
@@ -305,7 +360,7 @@ def test_the_double_loop_gives_what_evaluate_gives(here, tmp_path):
     loop = report["double_loop"]
     assert loop["largest_difference"] < 1e-12
     assert loop["double_loop_over_evaluate"] > 0
-    assert "A plain double loop over 20 tracks" in document.page({"evaluation": report})
+    assert "A plain double loop over 20 tracks" in page({"evaluation": report})
 
 
 def test_a_cell_that_fails_is_written_down_and_tried_again(tmp_path):
@@ -376,18 +431,19 @@ def test_a_page_of_cells_shows_shares_of_the_limit():
             "multiply_adds_12_rows": 12e9,
             "embeddings_per_second": {"batch_1": 4.0, "batch_16": 5.0},
         },
-        **{"best_batch": "batch_16", "over_original": {"batch_1": 2.0, "batch_16": 2.5}},
+        "best_batch": "batch_16",
         "peak_rss_mib": 900.0,
     }
     head = {"machine": {"cpu": "A", "cores": 2}, "versions": {"python": "3"}, "date": "2026-01-01"}
-    page = document.page({"throughput": {**head, "cells": [embedding]}})
+    text = page({"throughput": {**head, "cells": [embedding]}})
     # 5 x 12e9 are 60 % of the product and 50 % of the best rate seen, the convolution's.
-    row = next(line for line in page.splitlines() if line.startswith("| wider 4 circular"))
-    assert row.startswith(
-        "| wider 4 circular | 1,000 | 12 | 4 | 5 (16) | 2.5 x | 60 % | 50 % | 900 | not measured |"
-    )
-    gpu = page.split("## On a GPU")[1]
-    assert gpu.count("not measured") == 18 * 6
+    row = next(line for line in text.splitlines() if line.startswith("| wider, S = 4, circular"))
+    assert row == "| wider, S = 4, circular | 1,000 | 12 | 4 | 5 (16) | 60 % | 50 % | 900 |"
+    assert "## On a GPU" not in text
+    on_gpu = {**embedding, "device": "gpu"}
+    text = page({"throughput": {**head, "cells": [embedding, on_gpu]}})
+    assert "## On a GPU" in text
+    assert "| wider, S = 4 | 5 |" in text.split("## On a GPU")[1]
 
 
 def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
@@ -410,7 +466,7 @@ def test_the_picture_takes_models_with_rate_and_accuracy(tmp_path):
     trained.append({"data": "a", "loss": "softmax", "map": 1.0, **model})
     trained.append({"data": "a", "loss": "supcon", "attention": "local", "map": 1.0, **model})
     section = document.choice_section(speed, trained, "p.png")
-    assert "| wider, S = 1 | 100 | 0.500 |" in section
+    assert "| S = 1 | 100 | 0.500 |" in section
     assert "| wider, S = 4 | 10 | 0.700 |" in section
     assert "S = 12" not in section  # S = 4 is faster and better
     assert "S = 6" not in section
@@ -427,23 +483,51 @@ def test_backends_stand_side_by_side_where_two_were_measured():
     rates = {"best_batch": "batch_16", "embeddings_per_second": {"batch_1": 3.0, "batch_16": 5.0}}
     one = {"backend": "jax", "device": "cpu", **model}
     cells = [{**one, "part": "inference", **rates}, {**one, "part": "training", "failed": "x"}]
-    assert document.backends_section(cells) == ""
+    shown = [("wider", 4), ("simple", 1)]
+    assert document.backends_section(cells, shown) == ""
     other = {**one, "backend": "torch", "part": "training", "samples_per_second": 0.25}
-    section = document.backends_section([*cells, other])
-    assert "### 8 channels, T = 400, attention none" in section
-    assert "| model | jax: embeddings /s | torch: embeddings /s | jax: training /s |" in section
-    assert "| wider 4 | 5 | not measured | not measured | 0.25 |" in section
+    section = document.backends_section([*cells, other], shown)
+    assert "8 channels, T = 400, attention none:" in section
+    assert "| model | jax: embeddings /s | torch: training /s |" in section
+    assert "| wider, S = 4 | 5 | 0.25 |" in section
     unrolled = {**other, "pitch_axis": "unrolled"}
     on_gpu = {**other, "device": "gpu"}
-    assert "0.25" not in document.backends_section([*cells, unrolled])
-    assert document.backends_section([*cells, on_gpu]) == ""
-    assert document.backends_section([*cells, {**other, "channels": 16}]) == ""
-    assert document.backends_section([*cells, {**other, "part": "loader"}]) == ""
+    assert "0.25" not in document.backends_section([*cells, unrolled], shown)
+    assert document.backends_section([*cells, on_gpu], shown) == ""
+    assert document.backends_section([*cells, {**other, "channels": 16}], shown) == ""
+    assert document.backends_section([*cells, {**other, "part": "loader"}], shown) == ""
 
 
-def test_the_committed_page_is_what_the_figures_give():
-    expected = document.page(document.read_reports(document.RESULTS))
-    assert document.PAGE.read_text() == expected, "run: python benchmarks/document.py"
+def test_with_one_stage_the_blocks_are_one_model():
+    rates = (("simple", 2.0), ("bottleneck", 9.0), ("wider", 5.0))
+    cells = [
+        {"block": block, "stages": 1, "best_batch": "b", "embeddings_per_second": {"b": rate}}
+        for block, rate in rates
+    ]
+    # Three measurements of one network: the middle one.
+    assert tables.of_model(cells, "simple", 1)["block"] == "wider"
+    assert tables.of_model(cells, "simple", 2) == {}
+    assert len(tables.models()) == 16
+    assert tables.models()[0] == ("simple", 1)
+
+
+def test_a_column_of_nothing_is_left_out():
+    assert tables.table(["a", "b", "c"], [[1, None, None], [2, None, 3]]) == (
+        "| a | c |\n| --- | --- |\n| 1 |  |\n| 2 | 3 |\n"
+    )
+
+
+def test_the_committed_pages_are_what_the_figures_give():
+    expected = document.pages(document.read_reports(document.RESULTS))
+    there = {path.name for path in (document.DOCS / "benchmarks").iterdir()}
+    assert there == {Path(name).name for name in expected if name != document.FRONT}
+    for name, text in expected.items():
+        assert (document.DOCS / name).read_text() == text, "run: python benchmarks/document.py"
+
+
+def test_the_front_page_fits_on_two_screens():
+    lines = (document.DOCS / document.FRONT).read_text().splitlines()
+    assert len([line for line in lines if line]) <= 100
 
 
 def test_mean_chroma_finds_a_transposed_copy(tmp_path, rng):

@@ -13,8 +13,8 @@ from kinet.config import ModelConfig
 from kinet.data.tracks import Track
 from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_vectors
 from kinet.errors import DataError
-from kinet.inference.convolutions import transformed_model
-from kinet.inference.folding import inference_model
+from kinet.inference import fast_form, simplified, steps
+from kinet.inference.convolutions import with_fast_convolutions
 from kinet.model import build_embedder
 
 CONFIG = ModelConfig(
@@ -76,10 +76,10 @@ def test_pieces_of_a_batch_keep_their_order(model, stages):
 
 def test_a_short_network_takes_more_tracks_at_once(model, monkeypatch):
     sizes = []
-    monkeypatch.setattr("kinet.embeddings._in_pieces", lambda embed, size: sizes.append(size))
+    monkeypatch.setattr("kinet.inference.running.in_pieces", lambda embed, size: sizes.append(size))
     monkeypatch.setattr("kinet.backend.cores", lambda: 6)
-    fast_embedder(build_embedder(replace(CONFIG, stages=1)))
-    fast_embedder(model)
+    fast_form(build_embedder(replace(CONFIG, stages=1)))
+    fast_form(model)
     assert sizes == ([6, 3] if can_fuse() else [12, 12])
 
 
@@ -92,10 +92,18 @@ def test_what_is_trained_later_does_not_reach_the_fast_form(model):
     np.testing.assert_array_equal(embed_arrays(embedder, values, None, 1), before)
 
 
+def test_transforms_are_taken_only_where_a_compiler_fuses_their_steps(monkeypatch):
+    always = ["12 rows", "folding", "joined attention"]
+    transformed = [*always[:2], "transformed convolutions", always[2]]
+    assert list(steps()) == (transformed if can_fuse() else always)
+    monkeypatch.setattr("kinet.backend.on_cpu", lambda: False)
+    assert list(steps()) == always
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_compiled_model_takes_any_shape(model, fused):
     run = compiled_for_inference(
-        transformed_model(inference_model(model)) if fused else model, fused
+        with_fast_convolutions(simplified(model)) if fused else model, fused
     )
     for shape in ((1, 110, 12), (3, 101, 12)):
         batch = np.random.default_rng(0).random(shape, np.float32)

@@ -21,12 +21,12 @@ from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.manifest import write_features
 from kinet.data.tracks import Track
-from kinet.embeddings import embed_tracks
+from kinet.embeddings import as_embedder, embed_tracks
 from kinet.errors import CheckpointError, ExportError
 from kinet.export import FORMATS, export, load_export, read_export_metadata
 from kinet.export.comparing import compare_maps
 from kinet.export.formats import choose_converter
-from kinet.export.network import as_float32, load_network
+from kinet.export.network import as_float32, load_network, sample_batches
 from kinet.export.placing import default_target, place
 from kinet.model import build_classifier, build_embedder
 
@@ -423,8 +423,8 @@ def test_a_process_that_only_writes(models, tmp_path):
     )
     with np.load(tmp_path / "write.npz") as arrays:
         rows = [arrays[name] for name in arrays.files]
-    for ours, theirs in zip(rows, network.run(network.batches()), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    for ours, batch in zip(rows, sample_batches(as_embedder(network)), strict=True):
+        np.testing.assert_allclose(ours, network.predict_on_batch(batch), atol=1e-4)
     assert read_export_metadata(target) == json.loads(description)
 
 
@@ -467,11 +467,12 @@ def test_mixed_precision_becomes_float32(policy):
 
 
 def test_the_sample_has_several_sizes(models):
-    fixed, _ = load_network(models["fixed"])
-    dynamic, _ = load_network(models["dynamic"])
-    assert [batch.shape for batch in fixed.batches()] == [(4, 110, 12), (1, 110, 12)]
-    assert dynamic.batches()[2].shape == (2, CONFIGS["dynamic"].minimum_vectors, 12)
-    assert all(0 <= batch.min() <= batch.max() <= 1 for batch in dynamic.batches())
+    fixed, dynamic = (
+        sample_batches(as_embedder(load_network(models[name])[0])) for name in ("fixed", "dynamic")
+    )
+    assert [batch.shape for batch in fixed] == [(4, 110, 12), (1, 110, 12)]
+    assert dynamic[2].shape == (2, CONFIGS["dynamic"].minimum_vectors, 12)
+    assert all(0 <= batch.min() <= batch.max() <= 1 for batch in dynamic)
 
 
 def test_metadata_of_something_else(tmp_path):

@@ -11,8 +11,8 @@ from keras import layers, ops
 from networks import SMALL, count, hpcp, rows_of, settle
 
 from kinet.config import ModelConfig
-from kinet.inference.convolutions import transformed_convolutions, transformed_model
-from kinet.inference.folding import inference_model
+from kinet.inference import simplified
+from kinet.inference.convolutions import FAST, count_fast, with_fast_convolutions
 from kinet.inference.fourier import FourierConvolution
 from kinet.inference.minimal_filtering import DilatedWinogradConvolution, WinogradConvolution
 from kinet.inference.pitch_fourier import PitchFourierConvolution
@@ -41,7 +41,7 @@ def test_only_what_is_known_is_replaced():
     inputs = keras.Input((90, 12))
     x = beside_each_other(layers.Conv2D(16, (1, 1))(PitchRows(12, 3, 90)(inputs)))
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
-    fast = transformed_model(model)
+    fast = with_fast_convolutions(model)
     kinds = (FourierConvolution, WinogradConvolution, DilatedWinogradConvolution)
     replaced = {layer.name for layer in fast.layers if isinstance(layer, kinds)}
     assert replaced == {"chosen", "chosen_too"}
@@ -60,7 +60,7 @@ def test_a_grouped_convolution_stays_what_it_is():
     x = layers.MaxPooling2D((12, 1))(x)
     x = layers.Conv2D(32, (1, 5), groups=2, name="grouped_too")(x)
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
-    fast = transformed_model(model)
+    fast = with_fast_convolutions(model)
     kinds = {layer.name: type(layer) for layer in fast.layers}
     assert kinds["chosen"] is FourierConvolution
     assert kinds["grouped"] is kinds["grouped_too"] is layers.Conv2D
@@ -74,24 +74,47 @@ def test_a_wrap_of_other_than_twelve_rows_is_none_of_ours():
     x = layers.Conv2D(16, (1, 1))(PitchRows(23, 3, 60)(inputs))
     x = layers.Conv2D(16, (4, 13))(PitchWrap(3)(x))
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
-    assert transformed_model(model) is model
+    assert with_fast_convolutions(model) is model
+
+
+def test_a_wrap_that_others_read_too_stays():
+    inputs = keras.Input((60, 12))
+    wrapped = PitchWrap(3)(layers.Conv2D(16, (1, 1))(PitchRows(12, 3, 60)(inputs)))
+    both = layers.Add()([layers.Conv2D(16, (4, 13))(wrapped) for _ in range(2)])
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(both))
+    assert with_fast_convolutions(model) is model
+
+
+def test_a_convolution_without_a_bias_is_replaced_too():
+    keras.utils.set_random_seed(1)
+    model = settle(build_embedder(ModelConfig("simple", 2, ("channel",), **SMALL)))
+    fast = with_fast_convolutions(model)
+    assert count_fast(fast) == 4
+    np.testing.assert_allclose(rows_of(fast, hpcp()), rows_of(model, hpcp()), atol=2e-5)
+
+
+def test_only_the_kinds_that_are_allowed_are_taken():
+    model = build_embedder(ModelConfig("simple", 2, (), **SMALL))
+    fast = with_fast_convolutions(model, [kind for kind in FAST if kind is not FourierConvolution])
+    assert count(fast, FourierConvolution) == 0
+    assert count(fast, PitchFourierConvolution) == 1
 
 
 def test_mixed_precision_stays_what_it_is():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build_embedder(ModelConfig("simple", 2, (), "unrolled", **SMALL))
-        folded = transformed_model(inference_model(model))
+        folded = with_fast_convolutions(simplified(model))
     finally:
         keras.config.set_dtype_policy("float32")
     assert folded.get_layer("stage1_kernel_conv").compute_dtype == "bfloat16"
-    assert transformed_convolutions(folded) == 0
+    assert count_fast(folded) == 0
 
 
 def assert_computes(layer, x, weights, bias, expected):
     """With this kernel and bias, in the shape it names, and as read back from its settings."""
     layer.build(x.shape)
-    layer.set_kernel(weights, bias)
+    layer.set_weights([layer.transformed(weights), bias])
     found = ops.convert_to_numpy(layer(x))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     assert layer.compute_output_shape(x.shape) == found.shape
@@ -163,15 +186,15 @@ def test_a_dilated_convolution_is_the_direct_one(columns, dilation, rows, vector
 def test_transformed_convolutions_are_taken_where_they_pay(settings, replaced):
     keras.utils.set_random_seed(1)
     model = settle(build_embedder(settings), settings.vectors)
-    folded = inference_model(model)
-    fast = transformed_model(folded)
+    folded = simplified(model)
+    fast = with_fast_convolutions(folded)
     kinds = (FourierConvolution, PitchFourierConvolution, WinogradConvolution)
     assert {kind: count(fast, kind) for kind in kinds if count(fast, kind)} == replaced
     assert count(fast, PitchWrap) == count(folded, PitchWrap) - sum(replaced.values())
     # Wherever anything is transformed, the summary's two are.
     summary = 2 if replaced else 0
     assert count(fast, DilatedWinogradConvolution) == summary
-    assert transformed_convolutions(fast) == sum(replaced.values()) + summary
+    assert count_fast(fast) == sum(replaced.values()) + summary
     for vectors in (settings.vectors, settings.vectors - 3):
         batch = hpcp(4, vectors)
         np.testing.assert_allclose(rows_of(fast, batch), rows_of(model, batch), atol=2e-5)

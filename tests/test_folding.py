@@ -9,8 +9,8 @@ from keras import layers, ops
 from networks import SMALL, count, hpcp, network_of, rows_of, settle
 
 from kinet.config import ModelConfig
-from kinet.inference.folding import inference_model
-from kinet.inference.joined_attention import AttendedMaximum, attention_joined
+from kinet.inference import simplified
+from kinet.inference.joined_attention import JoinedAttentionMaximum, with_joined_attention
 from kinet.layers import AxisAttention, LocalTimeAttention, PitchWrap
 from kinet.model import build_classifier, build_embedder, embedder_of
 
@@ -30,8 +30,8 @@ def test_it_gives_the_embeddings_with_less_to_compute(block, stages, attention, 
     config = ModelConfig(block, stages, attention, axis, **SMALL)
     model = settle(build_embedder(config))
     before = model.get_weights()
-    folded = inference_model(model)
-    joined = attention_joined(folded)
+    folded = simplified(model)
+    joined = with_joined_attention(folded)
     batch = hpcp()
     expected = rows_of(model, batch)
     assert np.ptp(expected, axis=0).max() > 0.05  # else agreement would mean nothing
@@ -39,7 +39,7 @@ def test_it_gives_the_embeddings_with_less_to_compute(block, stages, attention, 
         np.testing.assert_allclose(rows_of(fast, batch), expected, atol=2e-5)
     assert count(joined, AxisAttention) == count(joined, LocalTimeAttention) == 0
     # On 23 rows too the last stage leaves 12.
-    assert count(joined, AttendedMaximum) == 1
+    assert count(joined, JoinedAttentionMaximum) == 1
     assert count(folded, layers.BatchNormalization) == 0
     assert folded.get_layer("pitch_rows").rows == rows
     assert (count(folded, PitchWrap) > 0) == (rows == 12)
@@ -56,7 +56,7 @@ def test_circular_and_unrolled_without_attention_become_one_model():
     ]
     settle(models[0])
     models[1].set_weights(models[0].get_weights())
-    unrolled, circular = (inference_model(model) for model in models)
+    unrolled, circular = (simplified(model) for model in models)
     for one, other in zip(unrolled.get_weights(), circular.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     shapes = [
@@ -71,7 +71,7 @@ def test_the_embedder_within_a_classifier_is_folded_too():
     config = ModelConfig("simple", 1, (), "circular", **SMALL)
     model = embedder_of(settle(build_classifier(config, 3)))
     np.testing.assert_allclose(
-        rows_of(inference_model(model), hpcp()), rows_of(model, hpcp()), atol=2e-5
+        rows_of(simplified(model), hpcp()), rows_of(model, hpcp()), atol=2e-5
     )
 
 
@@ -155,4 +155,3 @@ def test_what_is_not_known_to_be_the_same_is_left_as_it_is(part, rows, normalisa
     np.testing.assert_allclose(rows_of(folded, batch), rows_of(model, batch), rtol=1e-5)
     assert folded.get_layer("pitch_rows").rows == rows
     assert count(folded, layers.BatchNormalization) == normalisations
-    assert count(folded, layers.Dropout) == 0

@@ -12,13 +12,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kinet.config import PITCH_CLASSES
+from kinet.embeddings import Embedder, as_embedder
 from kinet.errors import ExportError, KinetError
 from kinet.export.formats import FULL_PRECISION, Format, get_format
-from kinet.export.network import Network, load_network
+from kinet.export.network import dynamic_axes, load_network, sample_batches
 from kinet.plugins import import_file
 
 REPORT = "report.json"
@@ -59,17 +61,19 @@ def main(folder: Path) -> int:
     try:
         for file in job["plugins"]:
             import_file(file)
-        network, description = load_network(Path(job["model_file"]), job["precision"])
-        tracks = _tracks(folder, network)
+        model, description = load_network(Path(job["model_file"]), job["precision"])
+        embedder = as_embedder(model)
+        tracks = _tracks(folder, embedder)
+        random = len(sample_batches(embedder))
         if REFERENCE in job["tasks"]:
-            rows = network.run(_batches(network, tracks))
-            store(folder, REFERENCE, rows, len(network.batches()))
+            rows = [np.asarray(embedder.embed(batch)) for batch in _batches(embedder, tracks)]
+            store(folder, REFERENCE, rows, random)
         if WRITE in job["tasks"]:
             form = get_format(job["format"])
             order = Order(form, job["precision"], Path(job["target"]), folder, tracks)
-            rows = write_and_run(network, description, order)
-            store(folder, WRITE, rows, len(network.batches()))
-            (folder / REPORT).write_text(json.dumps({"dynamic_axes": network.dynamic_axes}))
+            rows = write_and_run(model, description, order)
+            store(folder, WRITE, rows, random)
+            (folder / REPORT).write_text(json.dumps({"dynamic_axes": dynamic_axes(embedder)}))
     except KinetError as error:
         values = {"type": type(error).__name__, "message": str(error)}
         (folder / ERROR).write_text(json.dumps(values))
@@ -77,7 +81,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-def write_and_run(network: Network, description: str, order: Order) -> list[np.ndarray]:
+def write_and_run(model: Any, description: str, order: Order) -> list[np.ndarray]:
     """Write the file and embed the sample batches, and then the tracks, with it.
 
     Raises
@@ -85,16 +89,18 @@ def write_and_run(network: Network, description: str, order: Order) -> list[np.n
     ExportError
         If the converter fails, or the library that runs the file.
     """
+    from kinet.inference import simplified
+
     form = order.form
     module = importlib.import_module(form.module)
     step = "converted"
     try:
-        module.write(network.folded(), order.target, description, order.scratch)
+        module.write(simplified(model), order.target, description, order.scratch)
         if order.precision != FULL_PRECISION:
             module.reduce_precision(order.target, order.precision, order.tracks, order.scratch)
         step = "run after conversion"
         embed = module.load(order.target)
-        return [embed(batch) for batch in _batches(network, order.tracks)]
+        return [embed(batch) for batch in _batches(as_embedder(model), order.tracks)]
     except Exception as error:  # foreign converters raise whatever they like
         # The whole story, for --debug, goes to stderr, which the parent keeps.
         sys.excepthook(type(error), error, error.__traceback__)
@@ -105,18 +111,18 @@ def write_and_run(network: Network, description: str, order: Order) -> list[np.n
         ) from error
 
 
-def _tracks(folder: Path, network: Network) -> np.ndarray:
+def _tracks(folder: Path, embedder: Embedder) -> np.ndarray:
     """The tracks of the job, ``(N, T, 12)``; none where it has none."""
     file = folder / TRACKS
     if not file.is_file():
-        return np.zeros((0, network.vectors, PITCH_CLASSES), np.float32)
+        return np.zeros((0, embedder.vectors, PITCH_CLASSES), np.float32)
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
-def _batches(network: Network, tracks: np.ndarray) -> list[np.ndarray]:
+def _batches(embedder: Embedder, tracks: np.ndarray) -> list[np.ndarray]:
     """The random batches and then the tracks."""
     return [
-        *network.batches(),
+        *sample_batches(embedder),
         *(np.array(tracks[start : start + _BATCH]) for start in range(0, len(tracks), _BATCH)),
     ]
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kinet.export import savedmodel_folder
-from kinet.export.network import Network
 
 METADATA = "kinet.json"
 
 
-def write(network: Network, path: Path, description: str, scratch: Path) -> None:
+def write(network: Any, path: Path, description: str, scratch: Path) -> None:
     """Write the network, held by TensorFlow, and what it says of itself."""
     import tensorflow as tf
 

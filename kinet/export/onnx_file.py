@@ -9,31 +9,31 @@ from typing import Any
 import numpy as np
 
 from kinet.config import PITCH_CLASSES
+from kinet.embeddings import Embedder, as_embedder
 from kinet.export import torch_onnx
-from kinet.export.network import Network
 
 KEY = "kinet"
 
 
-def write(network: Network, path: Path, description: str, scratch: Path) -> None:
+def write(network: Any, path: Path, description: str, scratch: Path) -> None:
     """Write the network as it is held by the running backend, and what it says of itself."""
     import keras
     import onnx
 
-    raw = scratch / "raw.onnx"
+    raw, embedder = scratch / "raw.onnx", as_embedder(network)
     if keras.config.backend() == "tensorflow":
         # Keras refuses to write ONNX from a model that was never called since it was loaded.
-        network.run([np.zeros((1, network.vectors, PITCH_CLASSES), np.float32)])
-        network.model.export(str(raw), format="onnx", verbose=False)
+        network.predict_on_batch(np.zeros((1, embedder.vectors, PITCH_CLASSES), np.float32))
+        network.export(str(raw), format="onnx", verbose=False)
     else:
         torch_onnx.write(network, raw)
     model = onnx.load(raw)
-    _name_axes(model, network)
+    _name_axes(model, embedder)
     model.metadata_props.add(key=KEY, value=description)
     onnx.save(model, path)
 
 
-def _name_axes(model: Any, network: Network) -> None:
+def _name_axes(model: Any, embedder: Embedder) -> None:
     """Names that people can read: ``hpcp`` (batch, T, 12) and ``embedding`` (batch, D)."""
     from onnx.tools.update_model_dims import update_inputs_outputs_dims
 
@@ -42,12 +42,11 @@ def _name_axes(model: Any, network: Network) -> None:
         node.input[:] = ["embedding" if name == old else name for name in node.input]
         node.output[:] = ["embedding" if name == old else name for name in node.output]
     model.graph.output[0].name = "embedding"
-    vectors = network.fixed_vectors or "T"
-    size = int(network.model.output_shape[-1])
+    vectors = embedder.fixed_vectors or "T"
     update_inputs_outputs_dims(
         model,
         {model.graph.input[0].name: ["batch", vectors, PITCH_CLASSES]},
-        {"embedding": ["batch", size]},
+        {"embedding": ["batch", embedder.size]},
     )
 
 

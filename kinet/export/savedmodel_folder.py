@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-from kinet.export.network import Network
 
 # The place that TensorFlow keeps for what users add.
 METADATA = Path("assets.extra", "kinet.json")
 
 
-def write(network: Network, path: Path, description: str, scratch: Path) -> None:
+def write(network: Any, path: Path, description: str, scratch: Path) -> None:
     """Write the network, held by TensorFlow, and what it says of itself."""
     write_bare(network, path)
     file = path / METADATA
@@ -21,9 +20,9 @@ def write(network: Network, path: Path, description: str, scratch: Path) -> None
     file.write_text(description)
 
 
-def write_bare(network: Network, path: Path) -> None:
+def write_bare(network: Any, path: Path) -> None:
     """Write the network alone, for converters to read."""
-    network.model.export(str(path), format="tf_saved_model", verbose=False)
+    network.export(str(path), format="tf_saved_model", verbose=False)
 
 
 def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:

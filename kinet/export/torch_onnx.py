@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kinet.config import PITCH_CLASSES
-from kinet.export.network import Network
+from kinet.embeddings import as_embedder
 
 
-def write(network: Network, path: Path) -> None:
+def write(network: Any, path: Path) -> None:
     """Write the network with PyTorch's own exporter; it must hold the model."""
     import torch
 
-    class Embedder(torch.nn.Module):
+    class Named(torch.nn.Module):
         """Keras takes any number of arguments; the exporter wants them named."""
 
         def __init__(self, model: Any) -> None:
@@ -23,15 +23,16 @@ def write(network: Network, path: Path) -> None:
         def forward(self, hpcp: Any) -> Any:
             return self.model(hpcp)
 
+    embedder = as_embedder(network)
     axes = {0: torch.export.Dim("batch")}
-    if network.fixed_vectors is None:
-        axes[1] = torch.export.Dim("T", min=network.minimum_vectors)
+    if embedder.fixed_vectors is None:
+        axes[1] = torch.export.Dim("T", min=embedder.minimum_vectors)
     # Neither 1 nor a size that stands elsewhere in the network: the exporter would take such an
     # axis for a constant.
-    sample = torch.rand(2, network.vectors, PITCH_CLASSES)
+    sample = torch.rand(2, embedder.vectors, PITCH_CLASSES)
     with torch.no_grad():
         torch.onnx.export(
-            Embedder(network.model).eval(),
+            Named(network).eval(),
             (sample,),
             str(path),
             input_names=["hpcp"],

@@ -1,4 +1,4 @@
-"""The form of an embedder whose convolutions are computed in a transformed domain.
+"""Which convolutions are computed in a transformed domain, and how.
 
 Of many taps by `kinet.inference.fourier`, of few and along time alone by
 `kinet.inference.minimal_filtering`, of one input channel by `kinet.inference.pitch_fourier`; only a
@@ -7,15 +7,17 @@ compiler that fuses their steps makes them fast.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from kinet.config import PITCH_CLASSES
+from kinet.inference.circular import CircularConvolution
 from kinet.inference.fourier import FourierConvolution
-from kinet.inference.graph import GraphCall, clone_layer, graph_of
+from kinet.inference.graph import Chain, Graph, GraphCall, graph_of, rewrite
 from kinet.inference.minimal_filtering import (
     MOST_COLUMNS,
     SHORT_COLUMNS,
@@ -23,7 +25,7 @@ from kinet.inference.minimal_filtering import (
     WinogradConvolution,
 )
 from kinet.inference.pitch_fourier import PitchFourierConvolution
-from kinet.layers import CircularConvolution, PitchWrap
+from kinet.layers import PitchWrap
 
 # Below these the transforms cost more than they save (measured).
 _LEAST_FOURIER_TAPS = 24
@@ -31,17 +33,23 @@ _LEAST_WINOGRAD_COLUMNS = 4
 _LEAST_CHANNELS = 16
 _LEAST_ROWS = 6
 
-_Circular = type[FourierConvolution | PitchFourierConvolution | WinogradConvolution]
+FAST = (
+    FourierConvolution,
+    PitchFourierConvolution,
+    WinogradConvolution,
+    DilatedWinogradConvolution,
+)
 
 
-def transformed_model(model: keras.Model) -> keras.Model:
+def with_fast_convolutions(model: keras.Model, kinds: Collection[type] = FAST) -> keras.Model:
     """The same embedder with transformed convolutions where they save most, for inference only.
 
     Parameters
     ----------
     model : keras.Model
-        What `kinet.inference.folding.inference_model` returns, or
-        `kinet.inference.joined_attention.attention_joined`; it is left as it is.
+        An embedder on 12 rows; it is left as it is.
+    kinds : collection of type
+        Those of `FAST` that may be taken.
 
     Returns
     -------
@@ -52,64 +60,61 @@ def transformed_model(model: keras.Model) -> keras.Model:
     Examples
     --------
     >>> from kinet.config import ModelConfig
-    >>> from kinet.inference.folding import inference_model
     >>> from kinet.model import build_embedder
     >>> config = ModelConfig(block="simple", stages=2, channels=16, attention=())
-    >>> model = transformed_model(inference_model(build_embedder(config)))
+    >>> model = with_fast_convolutions(build_embedder(config))
     >>> [layer.name for layer in model.layers if isinstance(layer, FourierConvolution)]
     ['stage1_kernel_conv']
     """
     graph = graph_of(model)
-    chosen = {
-        call.layer.name: faster
-        for call in graph.calls
-        if graph.is_only_call(call) and (faster := _faster(call, graph.before(call)))
-    }
-    if not any(isinstance(faster, CircularConvolution) for faster in chosen.values()):
+    chosen: dict[str, type] = {}
+    wraps = set()
+    for call in graph.calls:
+        kind, wrap = _faster(graph, call)
+        if kind is None or kind not in kinds or not graph.is_only_call(call):
+            continue
+        chosen[call.layer.name] = kind
+        if wrap is not None:  # a circular convolution wraps by itself
+            wraps.add(wrap.layer.name)
+    if not wraps:
         return model
-    before_wrap: dict[int, Any] = {}
 
-    @functools.cache
-    def clone(layer: Any) -> Any:
-        return chosen[layer.name] if layer.name in chosen else clone_layer(layer)
+    def replace(layer: Any) -> Chain | None:
+        if layer.name in wraps:
+            return []
+        return [_transformed(layer, chosen[layer.name])] if layer.name in chosen else None
 
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, CircularConvolution):
-            return layer(before_wrap[id(args[0])])  # it wraps by itself
-        output = layer(*args, **kwargs)
-        if isinstance(layer, PitchWrap):
-            before_wrap[id(output)] = args[0]
-        return output
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in [layer for layer in copy.layers if layer.weights]:
-        weights = model.get_layer(layer.name).get_weights()
-        if layer.name in chosen:
-            layer.set_kernel(*weights)
-        else:
-            layer.set_weights(weights)
-    return copy
+    return rewrite(model, replace)
 
 
-def transformed_convolutions(model: keras.Model) -> int:
+def count_fast(model: keras.Model) -> int:
     """How many convolutions of `model` are transformed ones."""
-    kinds = (CircularConvolution, DilatedWinogradConvolution)
-    return sum(isinstance(layer, kinds) for layer in model.layers)
+    return sum(isinstance(layer, FAST) for layer in model.layers)
 
 
-def _faster(call: GraphCall, before: GraphCall | None) -> keras.layers.Layer | None:
-    """What takes the place of the layer of `call`, and of a wrap before it."""
-    layer = call.layer
-    if not _can_be_replaced(layer):
-        return None
+def _transformed(layer: Any, kind: Callable[..., Any]) -> tuple[Any, list[np.ndarray]]:
+    """A layer of `kind` that does what `layer` does, and its weights."""
     named = {"name": layer.name, "dtype": layer.dtype_policy}
+    if kind is DilatedWinogradConvolution:
+        fast = kind(layer.filters, layer.kernel_size[1], layer.dilation_rate[1], **named)
+    else:
+        fast = kind(layer.filters, layer.kernel_size, **named)
+    kernel, *bias = layer.get_weights()
+    return fast, [fast.transformed(kernel), *(bias or [np.zeros(layer.filters)])]
+
+
+def _faster(graph: Graph, call: GraphCall) -> tuple[type | None, GraphCall | None]:
+    """The kind of layer that does faster what `call` does, with the wrap before it, if any."""
+    layer, before = call.layer, graph.before(call)
+    if not _can_be_replaced(layer):
+        return None, None
     if before is not None and isinstance(before.layer, PitchWrap):
-        kind = _circular(layer, before)
-        return kind(layer.filters, layer.kernel_size, **named) if kind else None
-    columns = layer.kernel_size[1]
-    if call.rows is not None or columns % SHORT_COLUMNS or layer.kernel.shape[2] < _LEAST_CHANNELS:
-        return None
-    return DilatedWinogradConvolution(layer.filters, columns, layer.dilation_rate[1], **named)
+        alone = graph.is_only_call(before) and graph.only_reader(before) is not None
+        return _circular(layer, before) if alone else None, before
+    short = layer.kernel_size[1] % SHORT_COLUMNS == 0
+    if call.rows is not None or not short or layer.kernel.shape[2] < _LEAST_CHANNELS:
+        return None, None
+    return DilatedWinogradConvolution, None
 
 
 def _can_be_replaced(layer: Any) -> bool:
@@ -117,14 +122,14 @@ def _can_be_replaced(layer: Any) -> bool:
     return (
         type(layer) is layers.Conv2D
         and tuple(layer.strides) == (1, 1)
-        and (layer.padding, layer.groups, layer.use_bias) == ("valid", 1, True)
+        and (layer.padding, layer.groups) == ("valid", 1)
         and layer.data_format == "channels_last"
         and layer.activation is keras.activations.linear
         and layer.compute_dtype == "float32"
     )
 
 
-def _circular(layer: Any, wrap: GraphCall) -> _Circular | None:
+def _circular(layer: Any, wrap: GraphCall) -> type[CircularConvolution] | None:
     """The kind of circular convolution that is faster than `layer` behind `wrap`."""
     rows, columns = layer.kernel_size
     if (

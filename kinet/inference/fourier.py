@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from kinet.config import PITCH_CLASSES
-from kinet.layers import CircularConvolution
+from kinet.inference.circular import CircularConvolution
 
 
 class FourierConvolution(CircularConvolution):
@@ -35,15 +35,13 @@ class FourierConvolution(CircularConvolution):
         self.step = self.piece - columns + 1
         self._frequencies = self.piece // 2
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         frequencies = self._frequencies * PITCH_CLASSES
         # Real part and imaginary part side by side.
-        shape = (frequencies, input_shape[-1], 2 * self.filters)
-        self.kernel = self.add_weight(shape=shape, name="kernel", trainable=False)
-        self.bias = self.add_weight(shape=(self.filters,), name="bias", trainable=False)
+        self.add_kernel((frequencies, input_shape[-1], 2 * self.filters))
 
-    def set_kernel(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        """Take over a kernel ``(rows, k, C, filters)`` and a bias ``(filters,)``."""
+    def transformed(self, kernel: np.ndarray) -> np.ndarray:
+        """The kernel ``(rows, k, C, filters)`` at every frequency."""
         rows, columns = self.kernel_size
         pitch, time = _pitch_transform()[:, :rows], _time_transform(self.piece)[:, :columns]
         # A convolution of networks is a correlation: hence the conjugates.
@@ -51,8 +49,7 @@ class FourierConvolution(CircularConvolution):
             "qi,kj,ijco->kqco", pitch.conj(), time.conj(), np.float64(kernel), optimize=True
         )
         kernel = kernel.reshape(-1, *kernel.shape[2:])
-        self.kernel.assign(np.concatenate([kernel.real, kernel.imag], axis=-1))
-        self.bias.assign(bias)
+        return np.concatenate([kernel.real, kernel.imag], axis=-1)
 
     def call(self, inputs: Any) -> Any:
         # What is transformed next stands first: every product takes its input as it lies.

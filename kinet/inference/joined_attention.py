@@ -6,7 +6,7 @@ For the backends; the compilers of exported files like the modules better as the
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,11 @@ import keras
 from keras import layers, ops
 
 from kinet.config import PITCH_CLASSES
-from kinet.inference.graph import Graph, GraphCall, clone_layer, graph_of
-from kinet.layers import ATTENTION
+from kinet.inference.graph import Chain, Graph, GraphCall, graph_of, rewrite
+from kinet.layers import AxisAttention, LocalTimeAttention
 
 
-@keras.saving.register_keras_serializable("kinet")
-class AttendedActivation(keras.layers.Layer):
+class JoinedAttention(keras.layers.Layer):
     """Attention modules one after the other, then leaky ReLU.
 
     The weights of a module are above 0. So the maximum of what it weighed is the weighed maximum,
@@ -41,8 +40,7 @@ class AttendedActivation(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         for module in self.modules:
-            if not module.built:  # Keras builds what it reads from a file or a configuration
-                module.build(input_shape)
+            module.build(input_shape)
 
     def call(self, inputs: Any) -> Any:
         rows = _rows_of(inputs)
@@ -54,26 +52,16 @@ class AttendedActivation(keras.layers.Layer):
         weights = 1.0
         means = functools.reduce(ops.add, rows) / len(rows) if self.modules else None
         for module in self.modules:
-            own = module.weights_of(means, maxima)
+            own = _WEIGHTS[type(module)](module, means, maxima)
             means, maxima, weights = means * own, maxima * own, weights * own
         return weights
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
-        modules = [keras.saving.serialize_keras_object(module) for module in self.modules]
-        return {**super().get_config(), "modules": modules, "slope": self.slope}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> AttendedActivation:
-        modules = [keras.saving.deserialize_keras_object(module) for module in config["modules"]]
-        return cls(**{**config, "modules": modules})
-
-
-@keras.saving.register_keras_serializable("kinet")
-class AttendedMaximum(AttendedActivation):
-    """`AttendedActivation`, then the maximum over the rows: ``(B, R, T, C)`` to ``(B, 1, T, C)``.
+class JoinedAttentionMaximum(JoinedAttention):
+    """`JoinedAttention`, then the maximum over the rows: ``(B, R, T, C)`` to ``(B, 1, T, C)``.
 
     The activation grows with its input, and weights above 0 leave a maximum where it is: the
     maximum that attention takes over the rows is the one that is wanted in the end.
@@ -87,6 +75,25 @@ class AttendedMaximum(AttendedActivation):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape[0], 1, *input_shape[2:]
+
+
+def _of_axis(module: AxisAttention, means: Any, maxima: Any) -> Any:
+    """Weights above 0, ``(B, T, 1)`` or ``(B, 1, C)``, from mean and maximum over the rows."""
+    other = 4 - module.axis  # where there are no rows any more
+    weights = module.weigh(ops.mean(means, axis=other), ops.max(maxima, axis=other))
+    return ops.expand_dims(weights, other)
+
+
+def _of_time(module: LocalTimeAttention, means: Any, maxima: Any) -> Any:
+    """Weights above 0, ``(B, T, 1)``, from mean and maximum over the rows ``(B, T, C)``."""
+    return module.weigh(ops.mean(means, axis=2), ops.max(maxima, axis=2))
+
+
+# Of exactly these types: who knows what a subclass does.
+_WEIGHTS: dict[type, Callable[..., Any]] = {
+    AxisAttention: _of_axis,
+    LocalTimeAttention: _of_time,
+}
 
 
 def _rows_of(inputs: Any) -> list[Any]:
@@ -105,52 +112,46 @@ class _Group:
     pool: Any | None
 
 
-def attention_joined(model: keras.Model) -> keras.Model:
+def with_joined_attention(model: keras.Model) -> keras.Model:
     """The same embedder with attention, activation and the maximum over all keys in one layer.
 
     Parameters
     ----------
     model : keras.Model
-        What `kinet.inference.folding.inference_model` returns; it is left as it is.
+        An embedder; it is left as it is.
 
     Returns
     -------
     keras.Model
-        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding. Only the
-        activation's name is left of a group.
+        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding, for
+        inference only. Only the activation's name is left of a group.
 
     Examples
     --------
     >>> from kinet.config import ModelConfig
-    >>> from kinet.inference.folding import inference_model
     >>> from kinet.model import build_embedder
     >>> config = ModelConfig("simple", 2, attention=("channel",), channels=4)
-    >>> joined = attention_joined(inference_model(build_embedder(config)))
+    >>> joined = with_joined_attention(build_embedder(config))
     >>> [type(joined.get_layer(f"stage{stage}_kernel_act")).__name__ for stage in (0, 1)]
-    ['AttendedActivation', 'AttendedMaximum']
+    ['JoinedAttention', 'JoinedAttentionMaximum']
     """
     groups = _groups(graph_of(model))
-    joined = {module.name for group in groups.values() for module in group.modules}
-    joined |= {group.pool.name for group in groups.values() if group.pool}
+    within = {module.name for group in groups.values() for module in group.modules}
+    within |= {group.pool.name for group in groups.values() if group.pool}
 
-    @functools.cache
-    def clone(layer: Any) -> Any:
+    def replace(layer: Any) -> Chain | None:
+        if layer.name in within:
+            return []
         if layer.name not in groups:
-            return clone_layer(layer)
+            return None
         group = groups[layer.name]
-        kind = AttendedMaximum if group.pool else AttendedActivation
-        modules = [clone_layer(module) for module in group.modules]
-        return kind(modules, layer.negative_slope, name=layer.name, dtype=layer.dtype_policy)
+        kind = JoinedAttentionMaximum if group.pool else JoinedAttention
+        modules = [type(module).from_config(module.get_config()) for module in group.modules]
+        weights = [w for m in group.modules for w in model.get_layer(m.name).get_weights()]
+        named = {"name": layer.name, "dtype": layer.dtype_policy}
+        return [(kind(modules, layer.negative_slope, **named), weights)]
 
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if layer.name in joined else layer(*args, **kwargs)
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in [layer for layer in copy.layers if layer.weights]:
-        sources = groups[layer.name].modules if layer.name in groups else [layer]
-        weights = [model.get_layer(source.name).get_weights() for source in sources]
-        layer.set_weights([weight for own in weights for weight in own])
-    return copy
+    return rewrite(model, replace)
 
 
 def _groups(graph: Graph) -> dict[str, _Group]:
@@ -170,7 +171,7 @@ def _modules_before(graph: Graph, call: GraphCall) -> list[Any]:
     before = graph.before(call)
     while (
         before is not None
-        and type(before.layer) in ATTENTION
+        and type(before.layer) in _WEIGHTS
         and graph.is_only_call(before)
         and graph.only_reader(before)
     ):

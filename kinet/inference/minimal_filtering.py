@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kinet.layers import CircularConvolution
+from kinet.inference.circular import CircularConvolution
 
 # Outputs of a piece. More would save little and need larger points, which cost precision.
 OUTPUTS = 4
@@ -39,19 +39,14 @@ class WinogradConvolution(CircularConvolution):
         (rows, k), k the columns, from 2 to `MOST_COLUMNS`.
     """
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         rows, columns = self.kernel_size
-        channels: Any = input_shape[-1]
-        shape = (_piece(columns), rows * channels, self.filters)
-        self.kernel = self.add_weight(shape=shape, name="kernel", trainable=False)
-        self.bias = self.add_weight(shape=(self.filters,), name="bias", trainable=False)
+        self.add_kernel((_piece(columns), rows * input_shape[-1], self.filters))
 
-    def set_kernel(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        """Take over a kernel ``(rows, k, C, filters)`` and a bias ``(filters,)``."""
-        rows, columns, channels, filters = kernel.shape
-        taps = np.swapaxes(kernel, 0, 1).reshape(columns, rows * channels, filters)
-        self.kernel.assign(_at_points(taps))
-        self.bias.assign(bias)
+    def transformed(self, kernel: np.ndarray) -> np.ndarray:
+        """The kernel ``(rows, k, C, filters)`` at the points."""
+        _, columns, _, filters = kernel.shape
+        return _at_points(np.swapaxes(kernel, 0, 1).reshape(columns, -1, filters))
 
     def call(self, inputs: Any) -> Any:
         batch, rows, vectors, channels = ops.shape(inputs)
@@ -86,19 +81,17 @@ class DilatedWinogradConvolution(keras.layers.Layer):
         self.columns = columns
         self.dilation = dilation
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        channels: Any = input_shape[-1]
-        joined = self.columns // SHORT_COLUMNS * channels
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        joined = self.columns // SHORT_COLUMNS * input_shape[-1]
         shape = (_piece(SHORT_COLUMNS), joined, self.filters)
         self.kernel = self.add_weight(shape=shape, name="kernel", trainable=False)
         self.bias = self.add_weight(shape=(self.filters,), name="bias", trainable=False)
 
-    def set_kernel(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        """Take over a kernel ``(1, k, C, filters)`` and a bias ``(filters,)``."""
+    def transformed(self, kernel: np.ndarray) -> np.ndarray:
+        """The kernel ``(1, k, C, filters)`` at the points."""
         _, columns, channels, filters = kernel.shape
         short = np.reshape(kernel, (columns // SHORT_COLUMNS, SHORT_COLUMNS, channels, filters))
-        self.kernel.assign(_at_points(np.swapaxes(short, 0, 1).reshape(SHORT_COLUMNS, -1, filters)))
-        self.bias.assign(bias)
+        return _at_points(np.swapaxes(short, 0, 1).reshape(SHORT_COLUMNS, -1, filters))
 
     def call(self, inputs: Any) -> Any:
         batch, rows, vectors, channels = ops.shape(inputs)

@@ -3,8 +3,9 @@
 The first convolution of a network has one input channel. Transformed along time as well
 (`kinet.inference.fourier`), its products would be of single numbers, which are no matrix product.
 Along pitch alone, the twelve rotations of a kernel become six pairs of numbers each, and the
-Along pitch alone, the twelve rotations of a kernel become six pairs of numbers each, and the
-columns of the"""
+columns of the kernel stay what a matrix product sums over: a sixth of the multiply-adds of twelve
+rows.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from kinet.config import PITCH_CLASSES
-from kinet.layers import CircularConvolution
+from kinet.inference.circular import CircularConvolution
 
 _PAIRS = PITCH_CLASSES // 2
 
@@ -25,18 +26,15 @@ class PitchFourierConvolution(CircularConvolution):
     Parameters are those of `CircularConvolution`.
     """
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        channels: Any = input_shape[-1]
-        shape = (PITCH_CLASSES, self.kernel_size[1] * 2 * channels, self.filters)
-        self.kernel = self.add_weight(shape=shape, name="kernel", trainable=False)
-        self.bias = self.add_weight(shape=(self.filters,), name="bias", trainable=False)
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        rows = self.kernel_size[1] * 2 * input_shape[-1]
+        self.add_kernel((PITCH_CLASSES, rows, self.filters))
 
-    def set_kernel(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        """Take over a kernel ``(rows, k, C, filters)`` and a bias ``(filters,)``."""
+    def transformed(self, kernel: np.ndarray) -> np.ndarray:
+        """The kernel ``(rows, k, C, filters)`` in pairs that rotations keep together."""
         rotations = _rotations()[: self.kernel_size[0]]
         kernel = np.einsum("ixst,ijcf->xsjtcf", rotations, np.float64(kernel), optimize=True)
-        self.kernel.assign(kernel.reshape(self.kernel.shape))
-        self.bias.assign(bias)
+        return kernel.reshape(PITCH_CLASSES, -1, self.filters)
 
     def call(self, inputs: Any) -> Any:
         batch, _, vectors, channels = ops.shape(inputs)
