@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kinet import losses
-from kinet.errors import DataError, SettingsError
+from kinet.errors import DataError, SettingsError, unknown_name
 from kinet.metadata import Metadata
 
 EMBEDDING = "embedding"
@@ -47,7 +47,8 @@ class Network(keras.Model):
         Raises
         ------
         SettingsError
-            If the loss of that name wants logits and this is an embedder, or the other way round.
+            If nobody knows a loss of that name, or it wants logits and this is an embedder, or the
+            other way round.
 
         Examples
         --------
@@ -57,11 +58,18 @@ class Network(keras.Model):
         >>> model.loss.temperature
         0.1
         """
-        if isinstance(loss, str) and loss in losses.registry.names():
-            loss = self._registered(loss)
+        if isinstance(loss, str):
+            loss = self._of_name(loss)
         super().compile(optimizer, loss, **options)
 
-    def _registered(self, name: str) -> keras.losses.Loss:
+    def _of_name(self, name: str) -> Any:
+        if name not in losses.registry.names():
+            try:
+                keras.losses.get(name)
+            except ValueError as error:
+                known = unknown_name("loss", name, losses.registry.names())
+                raise SettingsError(f"{known}, and those of keras.losses") from error
+            return name
         loss = losses.registry.get(name)
         if loss.output != self._output:
             raise SettingsError(

@@ -151,7 +151,7 @@ def test_losses_go_by_name_with_the_model_that_they_want():
         embedder.compile(loss="softmax")
     with pytest.raises(SettingsError, match=r"'triplet' wants an embedder.*gives logits of songs"):
         classifier.compile(loss="triplet")
-    with pytest.raises(ValueError, match="Could not interpret loss identifier"):
+    with pytest.raises(SettingsError, match=r"'tripplet', did you mean 'triplet'.*keras.losses"):
         embedder.compile(loss="tripplet")
 
 
