@@ -50,7 +50,7 @@ def exported(form: Form, lists: Lists) -> dict[str, Any]:
     start(form)
     from kinet.checkpoint import load_model
     from kinet.embeddings import embed_arrays, embed_tracks, fast_embedder
-    from kinet.model import embedder_of
+    from kinet.network import embedder_of
 
     size = form.batches[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -118,11 +118,11 @@ def _files(model_file: Path, tracks: Sequence[Track], folder: Path) -> tuple[dic
 def _model_file(form: Form, lists: Lists, folder: Path) -> Path:
     if lists.models is not None:
         return lists.models / f"{form.model.block}-{form.model.stages}.keras"
-    from kinet.checkpoint import Metadata, save
+    from kinet.checkpoint import save
     from kinet.model import build_embedder
 
     path = folder / "random.keras"
-    save(path, build_embedder(form.model), Metadata(model=form.model))
+    save(build_embedder(form.model), path)
     return path
 
 

@@ -155,7 +155,7 @@ def training_step(form: Form) -> Callable[[], object]:
     from kinet.model import build_classifier
 
     with _Precision(form.precision):
-        model = build_classifier(form.model, SONGS)
+        model = build_classifier(form.model, tuple(map(str, range(SONGS))))
     model.compile(
         optimizer=keras.optimizers.Adam(TrainConfig.learning_rate),
         loss=losses.registry.get("softmax").with_options({}),

@@ -16,6 +16,11 @@ from kinet.errors import DataError
 if TYPE_CHECKING:
     import keras
 
+    from kinet.layers import PitchRows
+
+# For fewer tracks, making the faster form of a network takes longer than it saves.
+MANY_TRACKS = 500
+
 
 @dataclass(frozen=True)
 class Embedder:
@@ -66,13 +71,43 @@ def fast_embedder(model: keras.Model) -> Embedder:
     return replace(as_embedder(model), embed=fast_form(model))
 
 
+def embedder_for(model: keras.Model | Embedder, tracks: int) -> Embedder:
+    """What embeds so many tracks soonest: from 500 on the fast form of a network.
+
+    Parameters
+    ----------
+    model : keras.Model or Embedder
+        A network, or what embeds batches already, which is returned as it is.
+    tracks : int
+        How many will be embedded.
+
+    Returns
+    -------
+    Embedder
+        For `embed_tracks` and `embed_arrays`.
+
+    Raises
+    ------
+    DataError
+        If the model is a classifier, or not one of kinet's.
+    """
+    embedder = as_embedder(model)
+    if embedder is model or tracks < MANY_TRACKS:
+        return embedder
+    return fast_embedder(model)
+
+
 def as_embedder(model: keras.Model | Embedder) -> Embedder:
-    """A network with its sizes at hand; an `Embedder` is returned as it is."""
+    """A network with its sizes at hand; an `Embedder` is returned as it is.
+
+    Raises
+    ------
+    DataError
+        If the model is a classifier, or not one of kinet's.
+    """
     if isinstance(model, Embedder):
         return model
-    from kinet.layers import PitchRows
-
-    rows = next(layer for layer in model.layers if isinstance(layer, PitchRows))
+    rows = _pitch_rows(model)
     fixed = model.input_shape[1]
     return Embedder(
         embed=model.predict_on_batch,
@@ -81,6 +116,26 @@ def as_embedder(model: keras.Model | Embedder) -> Embedder:
         minimum_vectors=fixed or rows.minimum_vectors,
         fixed_vectors=fixed,
     )
+
+
+def _pitch_rows(model: keras.Model) -> PitchRows:
+    """The first layer of an embedder, which knows its lengths."""
+    from kinet.layers import PitchRows
+    from kinet.network import is_embedder
+
+    found = [layer for layer in getattr(model, "layers", ()) if isinstance(layer, PitchRows)]
+    name = getattr(model, "name", type(model).__name__)
+    if not found:
+        raise DataError(
+            f"the model {name!r} is not a network of kinet's; allowed: what kinet.build or "
+            "kinet.load gives"
+        )
+    if not is_embedder(model):
+        raise DataError(
+            f"the model {name!r} gives {model.output_shape[-1]} logits, not embeddings; "
+            "kinet.embedder_of(model) gives the embedder in it"
+        )
+    return found[0]
 
 
 def embed_tracks(

@@ -1,4 +1,8 @@
-"""Serialisable Keras layers that the family needs and Keras lacks."""
+"""Serialisable Keras layers that the family needs and Keras lacks.
+
+Importing this file makes known to Keras all that a saved model of kinet can name: these layers,
+the model itself and its losses. `keras.saving.load_model` then opens it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from kinet import network  # noqa: F401 - registers the model
 from kinet.config import LEAKY_SLOPE, PITCH_CLASSES
+from kinet.losses import comparing  # noqa: F401 - registers the losses
 
 
 @keras.saving.register_keras_serializable("kinet")

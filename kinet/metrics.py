@@ -26,6 +26,8 @@ from kinet.errors import DataError
 CUTOFF = 10
 CONFIDENCE = 0.95
 RESAMPLES = 1000
+#: How each mean is written, and the attribute of `Metrics` that holds it.
+TITLES = {"mAP": "map", "P@10": "p10", "MR1": "mr1", "hit@1": "hit1"}
 # Values drawn in one step of the bootstrap: 8 MiB, so that long lists need no more memory.
 _BATCH_VALUES = 2**20
 
@@ -121,6 +123,29 @@ class Metrics:
     first_rank: NDArray[np.int64]
     hit_at_1: NDArray[np.bool_]
 
+    def __str__(self) -> str:
+        """A small table: means with their intervals, and what was counted.
+
+        Examples
+        --------
+        >>> print(from_ranks([np.array([1]), np.array([2])], [0, 1], tracks=3, songs=2))
+                 value  95 % interval
+        mAP     0.7500  0.5000 to 1.0000
+        P@10    0.1000  0.1000 to 0.1000
+        MR1     1.5000  1.0000 to 2.0000
+        hit@1   0.5000  0.0000 to 1.0000
+        3 tracks, 2 songs, 2 queries, 1 left out
+        """
+        rows = [f"{'':5}  {'value':>7}  95 % interval"]
+        for title, name in TITLES.items():
+            low, high = getattr(self, f"{name}_interval")
+            rows.append(f"{title:5}  {getattr(self, name):7.4f}  {low:.4f} to {high:.4f}")
+        rows.append(
+            f"{self.tracks} tracks, {self.songs} songs, {self.queries} queries, "
+            f"{self.queries_left_out} left out"
+        )
+        return "\n".join(rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Means, intervals and counts as JSON-ready values, without the arrays per query.
 
@@ -130,7 +155,7 @@ class Metrics:
         >>> metrics.to_dict()["map"], metrics.to_dict()["queries_left_out"]
         (0.75, 1)
         """
-        means = ("map", "p10", "mr1", "hit1")
+        means = tuple(TITLES.values())
         counts = ("tracks", "songs", "queries", "queries_left_out")
         intervals = (f"{name}_interval" for name in means)
         return {

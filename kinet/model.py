@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,23 +19,26 @@ from kinet.config import (
     SUMMARY_POOL,
     SUMMARY_REPEATS,
     SUMMARY_STRIDE,
+    FeatureConfig,
     ModelConfig,
 )
 from kinet.layers import GeneralisedMean, PitchRows, PitchWrap
+from kinet.metadata import Metadata
+from kinet.network import FEATURES, LOGITS, Network, embedding_of, make_network
+from kinet.plugins import plugins_of
 
-EMBEDDING = "embedding"
-FEATURES = "features"
-LOGITS = "logits"
 LAYOUT = "channels_last"
 
 
-def build_embedder(config: ModelConfig) -> keras.Model:
+def build_embedder(config: ModelConfig, features: FeatureConfig | None = None) -> Network:
     """Build the network that embeds tracks.
 
     Parameters
     ----------
     config : ModelConfig
         The member of the family.
+    features : FeatureConfig, optional
+        How the HPCP that it will see are made; by default as kinet makes them.
 
     Returns
     -------
@@ -56,42 +60,54 @@ def build_embedder(config: ModelConfig) -> keras.Model:
     (None, 8)
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
-    features = _features(inputs, config)
-    return keras.Model(inputs, _embedding(features), name="embedder")
+    outputs = embedding_of(_features(inputs, config))
+    return make_network(inputs, outputs, "embedder", _metadata(config, features, ()))
 
 
-def build_classifier(config: ModelConfig, songs: int, dropout: float = 0.5) -> keras.Model:
+def build_classifier(
+    config: ModelConfig,
+    songs: Sequence[str],
+    dropout: float = 0.5,
+    features: FeatureConfig | None = None,
+) -> Network:
     """Build the network that is trained to tell `songs` songs apart.
 
     Parameters
     ----------
     config : ModelConfig
         The member of the family.
-    songs : int
-        Number of songs, the columns of the output.
+    songs : sequence of str
+        Their ids, in the order of the columns of the output.
     dropout : float
         Between features and classifier.
+    features : FeatureConfig, optional
+        How the HPCP that it will see are made; by default as kinet makes them.
 
     Returns
     -------
     keras.Model
-        From HPCP ``(B, T, 12)`` to logits ``(B, songs)``, float32. `embedder_of` gives the
-        embedder that shares its weights.
+        From HPCP ``(B, T, 12)`` to logits ``(B, len(songs))``, float32.
+        `kinet.network.embedder_of` gives the embedder that shares its weights.
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
     # With a seed PyTorch's dropout too draws from the layer's own state, which training sets.
     x = keras.layers.Dropout(dropout, seed=0, name="dropout")(_features(inputs, config))
     dense = keras.layers.Dense(
-        songs, use_bias=False, kernel_regularizer=_penalty(config), name=LOGITS, dtype="float32"
+        len(songs),
+        use_bias=False,
+        kernel_regularizer=_penalty(config),
+        name=LOGITS,
+        dtype="float32",
     )
-    return keras.Model(inputs, dense(x), name="classifier")
+    return make_network(inputs, dense(x), "classifier", _metadata(config, features, songs))
 
 
-def embedder_of(model: keras.Model) -> keras.Model:
-    """The embedder within a classifier; weights are shared. An embedder is returned as it is."""
-    if any(layer.name == EMBEDDING for layer in model.layers):
-        return model
-    return keras.Model(model.input, _embedding(model.get_layer(FEATURES).output), name="embedder")
+def _metadata(
+    config: ModelConfig, features: FeatureConfig | None, songs: Sequence[str]
+) -> Metadata:
+    return Metadata(
+        config, features or FeatureConfig(), songs=tuple(songs), plugins=plugins_of(config)
+    )
 
 
 def fixed_vectors(config: ModelConfig) -> int | None:
@@ -130,10 +146,6 @@ def _pooling(config: ModelConfig) -> keras.layers.Layer:
         # Powers and roots need more digits than half of a float.
         return GeneralisedMean(name="summary", dtype="float32")
     return keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")
-
-
-def _embedding(features: Any) -> Any:
-    return keras.layers.UnitNormalization(axis=-1, dtype="float32", name=EMBEDDING)(features)
 
 
 def _penalty(config: ModelConfig) -> Any:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kinet import attention, blocks, datasets, losses
+from kinet.config import ModelConfig
 from kinet.errors import KinetError, PluginError, first_line
+from kinet.metadata import PluginUse
 from kinet.registry import Registry, printing_to_stderr
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -19,6 +21,25 @@ REGISTRIES: dict[str, Registry[Any]] = {
     for registry in (blocks.registry, attention.registry, losses.registry, datasets.registry)
 }
 _imported: dict[Path, None] = {}
+
+
+def plugins_of(model: ModelConfig, loss: str | None = None) -> tuple[PluginUse, ...]:
+    """Block, attention modules and, if given, loss of a network, with where they come from.
+
+    Raises
+    ------
+    PluginError
+        If a name is unknown or claimed by two distributions.
+
+    Examples
+    --------
+    >>> [use.name for use in plugins_of(ModelConfig(), "softmax")]
+    ['wider', 'channel', 'temporal', 'softmax']
+    """
+    names = [("block", model.block), *(("attention", name) for name in model.attention)]
+    if loss:
+        names.append(("loss", loss))
+    return tuple(PluginUse.of(kind, name, REGISTRIES[kind].origin(name)) for kind, name in names)
 
 
 def import_file(file: str | os.PathLike[str]) -> None:

@@ -104,7 +104,6 @@ def write_music(folder):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The files that pages speak of."""
-    from kinet.checkpoint import Metadata, save
     from kinet.config import ModelConfig
 
     folder = tmp_path_factory.mktemp("site")
@@ -118,7 +117,7 @@ def site(tmp_path_factory):
     config = ModelConfig(block="simple", stages=1, attention=(), channels=8, embedding_size=16)
     model = kinet.build(**config.to_dict())
     (folder / "models" / "first").mkdir(parents=True)
-    save(folder / "models" / "first" / "best.keras", model, Metadata(model=config))
+    kinet.save(model, folder / "models" / "first" / "best.keras")
     write_original(folder / "old.h5", model)
     return folder
 

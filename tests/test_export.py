@@ -16,7 +16,7 @@ import pytest
 
 import kinet
 from kinet import export as exporting
-from kinet.checkpoint import Metadata, plugins_of, save
+from kinet.checkpoint import save
 from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.manifest import write_features
@@ -28,6 +28,7 @@ from kinet.export.comparing import compare_maps
 from kinet.export.formats import choose_converter
 from kinet.export.network import as_float32, load_network, sample_batches
 from kinet.export.placing import default_target, place
+from kinet.metadata import Metadata
 from kinet.model import build_classifier, build_embedder
 
 # Keras's own, under NumPy 2.
@@ -66,12 +67,12 @@ def hpcp(count, vectors, seed=3):
 def write_model(path, config, policy="float32"):
     """A classifier whose batch normalisation has settled, as after training."""
     keras.utils.set_random_seed(1)
-    model = build_classifier(config, 3)
+    model = build_classifier(config, ("a", "b", "c"))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     model(hpcp(8, config.vectors), training=True)
-    save(path, model, Metadata(config, songs=("a", "b", "c"), plugins=plugins_of(config)))
+    save(model, path)
     return path
 
 
@@ -196,7 +197,7 @@ def test_eval_takes_an_export_or_the_faster_form(exports, models, tmp_path, caps
 
     plain = evaluated(models["dynamic"])
     assert evaluated(exports["dynamic", ANY].path, "-S", str(CONFIGS["dynamic"].stages)) == plain
-    monkeypatch.setattr("kinet.commands.models.MANY_TRACKS", 1)
+    monkeypatch.setattr("kinet.embeddings.MANY_TRACKS", 1)
     assert evaluated(models["dynamic"]) == plain
     (tmp_path / "features.json").unlink(missing_ok=True)
     write_features(tmp_path, FeatureConfig(hop_size=512))

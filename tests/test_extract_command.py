@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import kinet
-from kinet.checkpoint import Metadata, read_metadata, save
+from kinet.checkpoint import read_metadata, save
 from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.manifest import write_features
@@ -218,7 +218,7 @@ def write_model(path, features):
         frames=110,
     )  # fmt: skip
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save(path, kinet.build(**config.to_dict()), Metadata(model=config, features=features))
+    save(kinet.build(**config.to_dict(), features=features), path)
 
 
 def refusal(capsys, needs, expected=FeatureConfig()):  # noqa: B008

@@ -12,7 +12,8 @@ from kinet.config import ModelConfig
 from kinet.inference import simplified
 from kinet.inference.joined_attention import JoinedAttentionMaximum, with_joined_attention
 from kinet.layers import AxisAttention, LocalTimeAttention, PitchWrap
-from kinet.model import build_classifier, build_embedder, embedder_of
+from kinet.model import build_classifier, build_embedder
+from kinet.network import embedder_of
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_circular_and_unrolled_without_attention_become_one_model():
 def test_the_embedder_within_a_classifier_is_folded_too():
     keras.utils.set_random_seed(1)
     config = ModelConfig("simple", 1, (), "circular", **SMALL)
-    model = embedder_of(settle(build_classifier(config, 3)))
+    model = embedder_of(settle(build_classifier(config, ("a", "b", "c"))))
     np.testing.assert_allclose(
         rows_of(simplified(model), hpcp()), rows_of(model, hpcp()), atol=2e-5
     )

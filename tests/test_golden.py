@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from kinet.model import embedder_of
+from kinet.network import embedder_of
 from kinet.original.conversion import network_of
 from kinet.original.reading import read_original
 

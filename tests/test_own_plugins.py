@@ -15,7 +15,7 @@ from test_training import write_layout
 import kinet
 from kinet.attention import Attention
 from kinet.blocks import Block
-from kinet.checkpoint import Metadata, load_model, plugins_of, read_metadata, save
+from kinet.checkpoint import load_model, read_metadata, save
 from kinet.cli import run
 from kinet.config import ModelConfig
 from kinet.errors import CheckpointError, ExportError, PluginError, SettingsError
@@ -286,7 +286,7 @@ def test_a_model_with_layers_of_a_file_is_exported_by_a_process_that_gets_the_fi
     import_file("gated.py")
     config = ModelConfig("gated", 1, attention=(), **SIZES)
     model = kinet.build(**config.to_dict())
-    save("m.keras", model, Metadata(config, plugins=plugins_of(config)))
+    save(model, "m.keras")
     plugins_forgotten()
     command = ["export", "m.keras", "--format", str(ANY)]
     assert run(command) == 1
@@ -319,7 +319,7 @@ def test_what_was_registered_without_a_file_says_so(tmp_path):
     path = tmp_path / "m.keras"
     with kinet.blocks.registry.registered(block):
         config = ModelConfig("fleeting", 1, attention=(), **SIZES)
-        save(path, kinet.build(**config.to_dict()), Metadata(config, plugins=plugins_of(config)))
+        save(kinet.build(**config.to_dict()), path)
     keras.saving.get_custom_objects().pop("test_own_plugins>Own")
     with pytest.raises(CheckpointError) as caught:
         load_model(path)

@@ -281,14 +281,14 @@ def forget(folder):
 
 
 def saved(tmp_path, **settings):
-    from kinet.checkpoint import Metadata, plugins_of, save
+    from kinet.checkpoint import save
     from kinet.config import ModelConfig
     from kinet.model import build_embedder
     from kinet.testing.probes import SIZES
 
     config = ModelConfig(stages=1, **SIZES, **settings)
     model = build_embedder(config)
-    save(tmp_path / "m.keras", model, Metadata(model=config, plugins=plugins_of(config)))
+    save(model, tmp_path / "m.keras")
     return model
 
 

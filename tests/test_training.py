@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -12,19 +13,20 @@ import time
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 import kinet
 from kinet.backend import on_cpu
-from kinet.checkpoint import load_model, read_metadata, read_state
+from kinet.checkpoint import load_model, read_metadata
 from kinet.cli import run
 from kinet.config import TrainConfig
 from kinet.data.batches import TrainingBatches, first_vectors
 from kinet.data.tracks import Track, read_tracks
 from kinet.errors import CheckpointError, DataError
-from kinet.training.fitting import is_finished
+from kinet.training.keeping import is_finished
 
 SMALL = [
     *("--block", "wider", "-S", "3", "--channels", "8", "--embedding-size", "8"),
@@ -73,16 +75,24 @@ def trained(tmp_path_factory):
     return root
 
 
-def weights_and_state(path: Path) -> list[np.ndarray]:
-    model = load_model(path)[0]
-    state = read_state(path)
-    return [*model.get_weights(), *(state[name] for name in sorted(state))]
+def weights_and_state(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a model file: weights, and the state of the optimizer."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("model.weights.h5")
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(
+            lambda name, item: arrays.update({name: item[()]} if hasattr(item, "shape") else {})
+        )
+    assert any(name.startswith("optimizer/") for name in arrays)
+    return arrays
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    pairs = zip(weights_and_state(one), weights_and_state(other), strict=True)
-    for left, right in pairs:
-        np.testing.assert_array_equal(left, right)
+    left, right = weights_and_state(one), weights_and_state(other)
+    assert left.keys() == right.keys()
+    for name, values in left.items():
+        np.testing.assert_array_equal(values, right[name], err_msg=name)
 
 
 def test_the_number_of_workers_does_not_change_the_weights(trained, layout):
@@ -116,7 +126,7 @@ def test_the_model_file_knows_settings_features_songs_and_plugins(trained):
     assert metadata.model.block == "wider"
     assert {use.name for use in metadata.plugins} == {"wider", "channel", "temporal", "softmax"}
     assert all(use.distribution == "mulkinet" for use in metadata.plugins)
-    assert json.loads(metadata.to_json())["fingerprint"] == metadata.features.fingerprint()
+    assert metadata.to_dict()["fingerprint"] == metadata.features.fingerprint()
 
 
 def test_load_gives_an_embedder_of_unit_rows(trained, rng):
@@ -242,7 +252,7 @@ def test_patience_ends_a_run():
 def test_other_losses_attentions_and_precisions_train(layout, more):
     assert run(["train", *SMALL, "--epochs", "1", "--tag", "other", *more]) == 0
     assert keras.config.dtype_policy().name == "float32"
-    state = read_state("models/other/last.keras")
+    state = weights_and_state(Path("models/other/last.keras"))
     assert all(values.dtype.kind in "fiu" for values in state.values())
     history = read_metadata(layout / "models/other/last.keras").history
     assert np.isfinite(history[0]["loss"])
@@ -474,7 +484,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(trained, tmp_path, monkeypatch):
     import kinet.files
     from kinet.checkpoint import save
 
-    model, metadata = load_model(trained / "models/whole/best.keras")
+    model = load_model(trained / "models/whole/best.keras")[0]
     target = tmp_path / "model.keras"
     target.write_bytes(b"old")
 
@@ -483,9 +493,18 @@ def test_a_full_disk_leaves_the_old_checkpoint(trained, tmp_path, monkeypatch):
 
     monkeypatch.setattr(kinet.files.os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"cannot write .*No space left on device.*unchanged"):
-        save(target, model, metadata)
+        save(model, target)
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+# What a model file may say of itself, or not.
+CHANGES = {
+    "later": lambda config: config["config"]["metadata"].update(format=99),
+    "foreign": lambda config: config.update(registered_name="Functional"),
+    "mute": lambda config: config["config"].update(metadata=None),
+    "incomplete": lambda config: config["config"]["metadata"].pop("features"),
+}
 
 
 def damaged(kind: str, source: Path, target: Path) -> None:
@@ -502,9 +521,11 @@ def damaged(kind: str, source: Path, target: Path) -> None:
         with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
             for name in old.namelist():
                 text = old.read(name)
-                if name == "kinet.json" and kind == "later":
-                    text = text.replace(b'"format": 1', b'"format": 99')
-                if name != "kinet.json" or kind == "later":
+                if name == "config.json":
+                    config = json.loads(text)
+                    CHANGES.get(kind, dict)(config)
+                    text = json.dumps(config).encode()
+                if kind != "bare" or name != "config.json":
                     new.writestr(name, text)
 
 
@@ -514,7 +535,10 @@ def damaged(kind: str, source: Path, target: Path) -> None:
         ("truncated", "is damaged or not a model file"),
         ("text", "is damaged or not a model file"),
         ("flipped", "cannot be loaded|is damaged"),
-        ("foreign", "has no kinet.json: expected a .keras file that kinet wrote"),
+        ("bare", "has no config.json: expected a .keras file that kinet wrote"),
+        ("foreign", "holds a Functional that does not say what it is; expected a network of kinet"),
+        ("mute", "holds a kinet>Network that does not say what it is"),
+        ("incomplete", ": unreadable in what it says of itself .KeyError: 'features'."),
         ("later", "in format 99; this kinet .* reads up to format 1: upgrade it"),
     ],
 )

@@ -10,9 +10,6 @@ from typing import Any
 from kinet.commands.options import start_backend
 from kinet.config import FeatureConfig
 
-# For fewer tracks, making the faster form of a network takes longer than it saves.
-MANY_TRACKS = 500
-
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -61,9 +58,8 @@ def open_model(path: Path) -> ModelFile:
     def load(tracks: int, backend: str | None, gpu: str | None) -> Any:
         start_backend(backend, gpu)
         import kinet
-        from kinet.embeddings import fast_embedder
+        from kinet.embeddings import embedder_for
 
-        model = kinet.load(path)
-        return fast_embedder(model) if tracks >= MANY_TRACKS else model
+        return embedder_for(kinet.load(path), tracks)
 
     return ModelFile(path, metadata.features, metadata.model.stages, load)

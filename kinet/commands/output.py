@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from kinet.errors import printable
+from kinet.metrics import TITLES
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -59,7 +60,7 @@ def show_json(values: Mapping[str, Any] | Sequence[Any]) -> None:
 def show_metrics(report: Mapping[str, Any]) -> None:
     """Print the table of an evaluation, and on what it was done."""
     rows = []
-    for name, key in (("mAP", "map"), ("P@10", "p10"), ("MR1", "mr1"), ("hit@1", "hit1")):
+    for name, key in TITLES.items():
         low, high = report[f"{key}_interval"]
         rows.append([name, report[key], f"{low:.4f} to {high:.4f}"])
     show_table(["measure", "value", "95 % interval"], rows, title=f"{report['list']}")

@@ -56,12 +56,12 @@ def load_network(model_file: Path, precision: str = FULL_PRECISION) -> tuple[Any
         If the file cannot be loaded.
     """
     from kinet.checkpoint import load_model
-    from kinet.model import embedder_of
+    from kinet.network import embedder_of
 
     loaded, metadata = load_model(model_file)
     model = as_float32(embedder_of(loaded))
     embedder = as_embedder(model)
-    own = json.loads(metadata.to_json())
+    own = metadata.to_dict()
     description = {
         "format": FORMAT,
         "kinet": importlib.metadata.version("mulkinet"),

@@ -1,14 +1,23 @@
-"""The loss registry, and what batches each loss needs."""
+"""The loss registry, and what batches each loss needs.
+
+The Keras losses themselves, `SupervisedContrastive` and `BatchHardTriplet`, are here by name; they
+are imported, and Keras with them, when they are first asked for.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinet.options import chosen_options
 from kinet.registry import Registry
+
+if TYPE_CHECKING:
+    from kinet.losses.comparing import BatchHardTriplet, SupervisedContrastive
+
+__all__ = ["OUTPUTS", "BatchHardTriplet", "Loss", "SupervisedContrastive", "register", "registry"]
 
 OUTPUTS = ("logits", "embedding")
 
@@ -64,3 +73,11 @@ class Loss:
 
 registry: Registry[Loss] = Registry("kinet.losses", "loss", Loss)
 register = registry.register
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("BatchHardTriplet", "SupervisedContrastive"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kinet.losses import comparing
+
+    return getattr(comparing, name)

@@ -8,21 +8,10 @@ from kinet.losses import Loss
 
 
 def build(margin: float) -> Any:
-    """For each track: its farthest version must be nearer, by `margin`, than any other song."""
-    import keras
-    from keras import ops
+    """A `kinet.losses.BatchHardTriplet`."""
+    from kinet.losses.comparing import BatchHardTriplet
 
-    class BatchHardTriplet(keras.losses.Loss):
-        def call(self, y_true: Any, y_pred: Any) -> Any:
-            labels = ops.reshape(y_true, (-1, 1))
-            distance = 1 - ops.matmul(y_pred, ops.transpose(y_pred))
-            same = ops.equal(labels, ops.transpose(labels))
-            # A track is its own nearest version, at distance 0: it never is the farthest one.
-            farthest = ops.max(ops.where(same, distance, -1.0), axis=1)
-            nearest = ops.min(ops.where(same, 3.0, distance), axis=1)
-            return ops.relu(farthest - nearest + margin)
-
-    return BatchHardTriplet(name="triplet")
+    return BatchHardTriplet(margin)
 
 
 loss = Loss(

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kinet.checkpoint import Metadata, load_model, plugins_of, save
+from kinet.checkpoint import load_model, metadata_of, save
 from kinet.errors import CheckpointError
+from kinet.metadata import Metadata
 from kinet.model import build_classifier, build_embedder
+from kinet.network import Network
 from kinet.original.reading import OriginalCheckpoint, read_original
 
 
-def network_of(original: OriginalCheckpoint) -> Any:
+def network_of(original: OriginalCheckpoint) -> Network:
     """The classifier, or the embedder where the checkpoint has no classifier, with its weights.
+
+    The songs of the classifier were numbered from 0 and get these numbers as ids.
 
     Raises
     ------
@@ -20,7 +24,7 @@ def network_of(original: OriginalCheckpoint) -> Any:
         If a layer is missing in the checkpoint, or there is one too many.
     """
     config = original.config
-    songs = original.songs
+    songs = tuple(map(str, range(original.songs)))
     model = build_classifier(config, songs) if songs else build_embedder(config)
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     if set(layers) != set(original.weights):
@@ -37,8 +41,7 @@ def network_of(original: OriginalCheckpoint) -> Any:
 def convert(source: str | Path, target: str | Path) -> Metadata:
     """Bring a checkpoint of the original over.
 
-    Block, S and attention are read from the file itself. The songs of its classifier were
-    numbered from 0 and get these numbers as ids.
+    Block, S and attention are read from the file itself.
 
     Parameters
     ----------
@@ -57,15 +60,9 @@ def convert(source: str | Path, target: str | Path) -> Metadata:
     CheckpointError
         If `source` cannot be read or `target` cannot be written.
     """
-    original = read_original(source)
-    model = network_of(original)
-    metadata = Metadata(
-        model=original.config,
-        songs=tuple(map(str, range(original.songs))),
-        plugins=plugins_of(original.config),
-    )
-    save(target, model, metadata)
-    return metadata
+    model = network_of(read_original(source))
+    save(model, target)
+    return metadata_of(model)
 
 
 def load_any(path: str | Path) -> Any:

@@ -88,7 +88,7 @@ def _check(attention: Attention, config: ModelConfig) -> None:
         )
     if not attention.fixed_length:
         _check_any_length(model, rng, config.vectors + _LONGER, where)
-    probes.check_round_trip(model, config, hpcp, embeddings, where)
+    probes.check_round_trip(model, hpcp, embeddings, where)
     probes.check_gradients(model, hpcp, rng, where)
 
 

@@ -90,7 +90,7 @@ def _check(block: Block, config: ModelConfig, gradients: bool) -> None:
         _check_names(model, _build(block, config, where)[0], where)
     probes.move_weights(model, rng)
     hpcp, embeddings = _run_stages(model, outputs, config, rng, where)
-    probes.check_round_trip(model, config, hpcp, embeddings, where)
+    probes.check_round_trip(model, hpcp, embeddings, where)
     if gradients:
         probes.check_gradients(model, hpcp, rng, where)
 

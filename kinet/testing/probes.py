@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kinet.backend import jit_compile
-from kinet.checkpoint import Metadata, load_model, save
+from kinet.checkpoint import load_model, save
 from kinet.config import PITCH_CLASSES, ModelConfig
 from kinet.errors import PluginError
 from kinet.registry import Registry
@@ -131,13 +131,11 @@ def check_gradients(model: Any, hpcp: np.ndarray, rng: np.random.Generator, wher
     )
 
 
-def check_round_trip(
-    model: Any, config: ModelConfig, hpcp: np.ndarray, expected: np.ndarray, where: str
-) -> None:
+def check_round_trip(model: Any, hpcp: np.ndarray, expected: np.ndarray, where: str) -> None:
     """Save and load through `kinet.checkpoint`: the outputs must be equal."""
     with tempfile.TemporaryDirectory(prefix="kinet-") as folder:
         path = Path(folder, "model.keras")
-        save(path, model, Metadata(model=config))
+        save(model, path)
         loaded, _ = load_model(path)
     check_close(run(loaded, hpcp), expected, where, "a saved and loaded model gives equal outputs")
 

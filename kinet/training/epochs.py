@@ -1,84 +1,54 @@
-"""One epoch: its batches for Keras, its random numbers, and how far its averages reach back."""
+"""What makes an epoch depend on its number alone, and how far its averages reach back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Any
 
 import keras
 import numpy as np
 
 from kinet.backend import seed_everything
 from kinet.errors import DataError
-
-OnBatch = Callable[[int, int, int, float], None]
-
-
-class Batches(Protocol):
-    """What an epoch is made of: `kinet.data.batches.TrainingBatches`, or what stands for it.
-
-    Attributes
-    ----------
-    songs : tuple of str
-        The songs in the order of their labels.
-    """
-
-    songs: tuple[str, ...]
-
-    def order(self, epoch: int) -> np.ndarray:
-        """What is in every batch of `epoch`, a row each."""
-
-    def load(self, epoch: int, index: int, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """HPCP ``(B, T, 12)`` and labels ``(B,)`` of a row of `order`."""
+from kinet.training.data import EpochData
 
 
-def fit_epoch(
-    model: keras.Model, batches: Batches, epoch: int, workers: int, on_batch: OnBatch
-) -> float:
-    """Train on every batch of an epoch once.
+class Epochs(keras.callbacks.Callback):
+    """Begins every epoch in a state that its number and the seed determine.
+
+    So a run that is resumed at epoch n goes on as one that was not stopped. An epoch whose loss
+    is not a finite number ends the run: it would be saved over a good one.
 
     Parameters
     ----------
-    model : keras.Model
-        Compiled.
-    batches : Batches
+    data : EpochData
         What is trained on.
-    epoch : int
-        Counts from 0.
-    workers : int
-        Threads that prepare batches while the model works.
-    on_batch : callable
-        Called after every batch with the epoch (from 1), batches done, all batches, and the mean
-        loss so far.
-
-    Returns
-    -------
-    float
-        The mean loss.
+    seed : int
+        Of dropout and all else that draws.
 
     Raises
     ------
     DataError
-        If a track cannot be used, or the loss is not finite.
+        If the loss is not finite.
     """
-    data = _Epoch(batches, epoch, workers)
-    report = _Report(on_batch, epoch, len(data))
-    try:
-        fitted = model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[report])
-    finally:
-        data.close()
-        # A backend wraps an error of its input in one of its own; ours says what to do.
-        if data.error is not None:
-            raise data.error
-    loss = float(fitted.history["loss"][0])
-    if not math.isfinite(loss):
-        raise DataError(
-            f"the loss of epoch {epoch + 1} is {loss}; allowed: a finite number; "
-            "lower the learning rate, or use --precision float32"
-        )
-    return loss
+
+    def __init__(self, data: EpochData, seed: int) -> None:
+        super().__init__()
+        self._data, self._seed = data, seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras; `epoch` counts from 0."""
+        self._data.next_epoch = epoch
+        seed_epoch(self.model, self._seed, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the mean loss."""
+        loss = (logs or {}).get("loss", math.nan)
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the loss of epoch {epoch + 1} is {loss}; allowed: a finite number; "
+                "lower the learning rate, or use --precision float32"
+            )
 
 
 def seed_epoch(model: keras.Model, seed: int, epoch: int) -> None:
@@ -114,50 +84,3 @@ def shorten_averages(model: keras.Model, momentum: float) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = min(layer.momentum, momentum)
-
-
-class _Epoch(keras.utils.PyDataset):
-    """The batches of one epoch, for Keras; the next ones are prepared while one is trained on.
-
-    Not by the workers of Keras: under JAX and PyTorch it looks at the first batch before it
-    trains, and with workers that batch is then left out.
-    """
-
-    def __init__(self, batches: Batches, epoch: int, workers: int) -> None:
-        super().__init__(workers=1)
-        self._batches = batches
-        self._epoch = epoch
-        self._order = batches.order(epoch)
-        self._threads = ThreadPoolExecutor(workers)
-        self._ahead = 2 * workers
-        self._prepared: dict[int, Future[tuple[np.ndarray, np.ndarray]]] = {}
-        self.error: DataError | None = None
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        for i in range(index, min(index + 1 + self._ahead, len(self))):
-            if i not in self._prepared:
-                self._prepared[i] = self._threads.submit(
-                    self._batches.load, self._epoch, i, self._order[i]
-                )
-        try:
-            return self._prepared.pop(index).result()
-        except DataError as error:
-            self.error = error
-            raise
-
-    def close(self) -> None:
-        """End the threads; what they have not begun is not done."""
-        self._threads.shutdown(cancel_futures=True)
-
-
-class _Report(keras.callbacks.Callback):
-    def __init__(self, on_batch: OnBatch, epoch: int, total: int) -> None:
-        super().__init__()
-        self._on_batch, self._epoch, self._total = on_batch, epoch, total
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        loss = float((logs or {}).get("loss", math.nan))
-        self._on_batch(self._epoch + 1, batch + 1, self._total, loss)

@@ -4,40 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
-import numpy as np
 
 from kinet import losses
 from kinet.backend import data_parallel, jit_compile, seed_everything
-from kinet.checkpoint import Metadata, load_model, plugins_of, read_state, save
+from kinet.checkpoint import metadata_of, read_metadata, restore
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.batches import TrainingBatches
 from kinet.data.tracks import Track
-from kinet.embeddings import embed_tracks
-from kinet.errors import CheckpointError, DataError
-from kinet.evaluation import evaluate
+from kinet.errors import CheckpointError
 from kinet.losses import Loss
-from kinet.model import build_classifier, build_embedder, embedder_of
-from kinet.training.epochs import Batches, fit_epoch, momentum_for, seed_epoch, shorten_averages
-from kinet.training.log import MEASURES, Record, RunLog
+from kinet.metadata import Metadata
+from kinet.model import build_classifier, build_embedder
+from kinet.network import Network, embedder_of
+from kinet.plugins import plugins_of
+from kinet.training.data import Batches, EpochData
+from kinet.training.epochs import Epochs, momentum_for, shorten_averages
+from kinet.training.keeping import Keeper, Listener, is_finished
+from kinet.training.log import Record, RunLog
+from kinet.training.ranking import Ranking
 from kinet.training.runs import RunFolders
-
-
-class Listener(Protocol):
-    """What `train` tells while it works."""
-
-    def on_batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-        """Called after every batch; epochs count from 1."""
-
-    def on_epoch(self, record: Record, is_best: bool) -> None:
-        """Called after every epoch, when its checkpoints are on the disk."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,13 @@ class Task:
         Threads that prepare batches while the model works.
     batches : Batches, optional
         What is trained on, in place of crops of `tracks`, which are not looked at then.
+    optimizer : keras.optimizers.Optimizer, optional
+        As it is, in place of Adam with the rates of `training`; a copy of it is trained with.
+    schedule : keras.optimizers.schedules.LearningRateSchedule, optional
+        The learning rate by step, in place of the original's cosine by epoch.
+    callbacks : sequence of keras.callbacks.Callback
+        Called after validation, whose results are in their logs, and before checkpoints are
+        written.
     """
 
     model: ModelConfig
@@ -69,11 +69,14 @@ class Task:
     devices: int = 1
     workers: int = 1
     batches: Batches | None = None
+    optimizer: Any = None
+    schedule: Any = None
+    callbacks: Sequence[Any] = ()
 
 
 def train(
     task: Task,
-    listener: Listener,
+    listener: Listener | None = None,
     *,
     resume: bool = False,
     start_from: Any = None,
@@ -83,12 +86,13 @@ def train(
     After every epoch the network is written to ``last.keras``, together with all that resuming
     needs, and to ``best.keras`` if its validation MAP is the best so far. Crops, order and dropout
     depend on seed and epoch alone, so a run that was killed and resumed ends as one that was not.
+    What callbacks of the caller remember is not in the checkpoint.
 
     Parameters
     ----------
     task : Task
         Settings, lists and folders.
-    listener : Listener
+    listener : Listener, optional
         Hears of batches and epochs.
     resume : bool
         Go on after the last finished epoch of ``last.keras``.
@@ -106,26 +110,31 @@ def train(
     DataError, SettingsError, PluginError, BackendError, CheckpointError
         If lists, settings, plug-ins, devices or the checkpoint cannot be used.
     """
-    _check_validation(task.validation)
+    ranking = Ranking(task.validation, task.model.vectors)
     loss = losses.registry.get(task.training.loss)
     size = task.training.versions_per_song or loss.versions_per_song
-    batches: Batches = task.batches or TrainingBatches(
+    batches = task.batches or TrainingBatches(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
     )
+    data = EpochData(batches, task.workers)
     seed_everything(task.training.seed)
     task.folders.make()
     with _precision(task.training.precision), data_parallel(task.devices):
-        model = _build(task, loss, len(batches.songs))
-        shorten_averages(model, momentum_for(len(batches.order(0))))
+        model = _build(task, loss, data.songs)
+        shorten_averages(model, momentum_for(len(data)))
         if start_from is not None:
             # The classifier begins anew: its columns are other songs.
             copy_weights(embedder_of(start_from), embedder_of(model))
         history: list[Record] = []
         # A run that was killed in its first epoch has nothing to go on from: it begins again.
         if resume and task.folders.last.exists():
-            history = _restore(task.folders.last, model, batches.songs)
+            history = _restore(task.folders.last, model)
+        if is_finished(history, task.training):
+            return history
         with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:
-            return _run_epochs(task, model, batches, history, listener, log)
+            keeper = Keeper(task.folders, task.training, history, listener, log)
+            _fit(model, data, task, [ranking, *task.callbacks, keeper], len(history))
+        return keeper.history
 
 
 @contextlib.contextmanager
@@ -139,13 +148,22 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _build(task: Task, loss: Loss, songs: int) -> keras.Model:
+def _build(task: Task, loss: Loss, songs: tuple[str, ...]) -> Network:
     if loss.output == "logits":
-        model = build_classifier(task.model, songs, task.training.dropout)
+        model = build_classifier(task.model, songs, task.training.dropout, task.features)
     else:
-        model = build_embedder(task.model)
+        model = build_embedder(task.model, task.features)
+    optimizer = _optimizer(task)
+    own = task.optimizer is not None or task.schedule is not None
+    model.metadata = dataclasses.replace(
+        metadata_of(model),
+        training=task.training,
+        plugins=plugins_of(task.model, task.training.loss),
+        # As it will be read from the file.
+        optimizer=json.loads(json.dumps(keras.optimizers.serialize(optimizer))) if own else None,
+    )
     model.compile(
-        optimizer=keras.optimizers.Adam(task.training.learning_rate),
+        optimizer=optimizer,
         loss=loss.with_options(task.training.loss_options),
         jit_compile=jit_compile(),
     )
@@ -153,100 +171,68 @@ def _build(task: Task, loss: Loss, songs: int) -> keras.Model:
     return model
 
 
-def _run_epochs(
-    task: Task,
-    model: keras.Model,
-    batches: Batches,
-    history: list[Record],
-    listener: Listener,
-    log: RunLog,
-) -> list[Record]:
-    embedder = embedder_of(model)
-    embedder.jit_compile = jit_compile()
-    labels = [track.song_id for track in task.validation]
-    plugins = plugins_of(task.model, task.training.loss)
-    while not is_finished(history, task.training):
-        epoch = len(history)
-        started = time.monotonic()
-        rate = _learning_rate(epoch, task.training)
-        model.optimizer.learning_rate = rate
-        seed_epoch(model, task.training.seed, epoch)
-        loss = fit_epoch(model, batches, epoch, task.workers, listener.on_batch)
-        vectors = embed_tracks(embedder, task.validation, task.model.vectors)
-        metrics = evaluate(vectors, labels)
-        record: Record = {"epoch": epoch + 1, "learning_rate": rate, "loss": loss}
-        record |= {name: float(getattr(metrics, name)) for name in MEASURES}
-        record["seconds"] = time.monotonic() - started
-        is_best = record["map"] > max((r["map"] for r in history), default=-1.0)
-        history = [*history, record]
-        metadata = Metadata(
-            model=task.model,
-            features=task.features,
-            training=task.training,
-            songs=batches.songs if model is not embedder else (),
-            plugins=plugins,
-            history=tuple(history),
+def _optimizer(task: Task) -> Any:
+    if task.optimizer is None:
+        return keras.optimizers.Adam(task.schedule or task.training.learning_rate)
+    optimizer = keras.optimizers.get(task.optimizer)
+    optimizer = type(optimizer).from_config(optimizer.get_config())
+    if task.schedule is not None:
+        optimizer.learning_rate = task.schedule
+    return optimizer
+
+
+def _fit(
+    model: Network, data: EpochData, task: Task, callbacks: Sequence[Any], first_epoch: int
+) -> None:
+    training = task.training
+    begin: list[Any] = [Epochs(data, training.seed)]
+    if task.optimizer is None and task.schedule is None:
+        begin.append(keras.callbacks.LearningRateScheduler(lambda epoch: _rate(epoch, training)))
+    try:
+        model.fit(
+            data,
+            epochs=training.epochs,
+            initial_epoch=first_epoch,
+            shuffle=False,
+            verbose=0,
+            callbacks=[*begin, *callbacks],
         )
-        # The best first: killed in between, the epoch is repeated and gives the same file.
-        if is_best:
-            save(task.folders.best, model, metadata)
-        save(task.folders.last, model, metadata, _state(model))
-        log.write(history)
-        listener.on_epoch(record, is_best)
-    return history
+    finally:
+        data.close()
+        # A backend wraps an error of its input in one of its own; ours says what to do.
+        if data.error is not None:
+            raise data.error
 
 
-def _learning_rate(epoch: int, training: TrainConfig) -> float:
+def _rate(epoch: int, training: TrainConfig) -> float:
     """The original's cosine schedule; `epoch` counts from 0."""
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / training.epochs))
 
 
-def is_finished(history: Sequence[Record], training: TrainConfig) -> bool:
-    """Whether all epochs are done, or patience has ended.
-
-    Examples
-    --------
-    >>> is_finished([{"map": 0.5}, {"map": 0.4}], TrainConfig(epochs=9, patience=1))
-    True
-    """
-    if len(history) >= training.epochs:
-        return True
-    if training.patience is None or not history:
-        return False
-    scores = [record["map"] for record in history]
-    return len(scores) - 1 - int(np.argmax(scores)) >= training.patience
+def _restore(path: Path, model: Network) -> list[Record]:
+    """Give `model` what the checkpoint holds, if it is of the same run; the epochs it has done."""
+    there, here = read_metadata(path), metadata_of(model)
+    _require_same_run(path, there, here)
+    restore(path, model)
+    return [dict(record) for record in there.history]
 
 
-def _state(model: keras.Model) -> dict[str, np.ndarray]:
-    """The optimizer's variables, by position: their names differ between runs."""
-    return {
-        f"optimizer_{index}": np.asarray(variable.numpy())
-        for index, variable in enumerate(model.optimizer.variables)
-    }
-
-
-def _restore(path: Path, model: keras.Model, songs: tuple[str, ...]) -> list[Record]:
-    saved, metadata = load_model(path)
-    if metadata.songs and metadata.songs != songs:
-        odd = sorted(set(metadata.songs) ^ set(songs))
+def _require_same_run(path: Path, there: Metadata, here: Metadata) -> None:
+    if there.songs != here.songs:
+        odd = sorted(set(there.songs) ^ set(here.songs))
         raise CheckpointError(
-            f"{path} was trained on {len(metadata.songs)} songs and the training list has "
-            f"{len(songs)}, {len(odd)} of them not in both, first {odd[0]}; resume with the list "
-            "that the run began with"
+            f"{path} was trained on {len(there.songs)} songs and the training list has "
+            f"{len(here.songs)}, {len(odd)} of them not in both, first {odd[0]}; resume with the "
+            "list that the run began with"
         )
-    state = read_state(path)
-    copy_weights(saved, model)
-    variables = model.optimizer.variables
-    shapes = [tuple(variable.shape) for variable in variables]
-    found = [state[f"optimizer_{i}"].shape for i in range(len(state))]
-    if shapes != found:
-        raise CheckpointError(
-            f"{path} holds an optimizer of {len(found)} arrays that do not fit this model's "
-            f"{len(shapes)}; resume with the settings that the run began with"
-        )
-    for index, variable in enumerate(variables):
-        variable.assign(state[f"optimizer_{index}"])
-    return [dict(record) for record in metadata.history]
+    for part in ("model", "features", "training", "optimizer"):
+        before, now = there.to_dict()[part], here.to_dict()[part]
+        if before != now:
+            name = next(n for n in now or before if (before or {}).get(n) != (now or {}).get(n))
+            raise CheckpointError(
+                f"{path} was trained with {part} {name} = {(before or {}).get(name)!r}, now it is "
+                f"{(now or {}).get(name)!r}; resume with the settings that the run began with"
+            )
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
@@ -270,12 +256,3 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
                 f"there; this model has {wanted}"
             )
         layer.set_weights(weights)
-
-
-def _check_validation(validation: Sequence[Track]) -> None:
-    songs = [track.song_id for track in validation]
-    if len(set(songs)) == len(songs):
-        raise DataError(
-            f"the validation list has {len(songs)} tracks and no song of two versions; "
-            "at least one song must have two"
-        )
