@@ -190,7 +190,7 @@ class ModelConfig(_Settings):
     embedding_size: int = 128
     pooling: str = "mean"
     l2: float = 1e-4
-    block_options: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    block_options: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         divisors = ", ".join(map(str, STAGE_COUNTS))
@@ -220,6 +220,12 @@ class ModelConfig(_Settings):
             f"a multiple of the number of stages, {self.stages}",
         )
         _require(self.l2 >= 0, "L2 penalty", self.l2, "a number from 0")
+        _require(
+            isinstance(self.block_options, Mapping),
+            "block options",
+            self.block_options,
+            "names and numbers, such as {'expansion': 4}",
+        )
         _require(
             len(set(self.attention)) == len(self.attention),
             "attention",

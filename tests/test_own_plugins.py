@@ -97,6 +97,8 @@ def test_an_option_of_a_block_changes_the_network_and_is_kept(layout):
         kinet.build("inverted", block_options={"expand": 3}, **sizes)
     with pytest.raises(SettingsError, match="unknown option of the block wider 'x'"):
         kinet.build("wider", block_options={"x": 1}, **sizes)
+    with pytest.raises(SettingsError, match=r"block options is 3; allowed: names and numbers"):
+        ModelConfig(block_options=3)
 
 
 def test_a_block_that_does_not_take_its_own_options_breaks_the_contract():

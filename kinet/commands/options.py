@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import click
 
 from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
 from kinet.data.tracks import Track, present, read_tracks
-from kinet.errors import DataError
+from kinet.errors import BackendError, DataError
 from kinet.plugins import import_file
 
 DATA_DIR = "data/youtube_hpcp_npy"
@@ -21,6 +22,8 @@ VALIDATION_LIST = "meta/SHS100K-VAL"
 TEST_LIST = "meta/SHS100K-TEST"
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_IMPORTS_KERAS = re.compile(r"^\s*(?:import|from)\s+keras\b", re.MULTILINE)
 
 path_type = click.Path(path_type=Path)
 
@@ -50,15 +53,12 @@ def engine_options(command: F) -> F:
 
 
 def plugin_option(command: F) -> F:
-    """``--plugin``: its files are imported before the command begins.
-
-    A command that has ``--backend`` starts it before that, for such a file may import Keras.
-    """
+    """``--plugin``: its files are imported before the command begins."""
 
     @functools.wraps(command)
     def with_plugins(*args: Any, plugin: tuple[Path, ...], **options: Any) -> Any:
-        if plugin and "backend" in options:
-            start_backend(options["backend"], options.get("gpu"))
+        if plugin:
+            _prepare_keras(plugin, **options)
         for file in plugin:
             import_file(file)
         return command(*args, **options)
@@ -70,6 +70,22 @@ def plugin_option(command: F) -> F:
         multiple=True,
         help="A Python file of your own that registers plug-ins; it is run.",
     )(with_plugins)  # type: ignore[return-value]
+
+
+def _prepare_keras(
+    files: Sequence[Path], gpu: str | None = None, backend: str | None = None, **_: Any
+) -> None:
+    """Settle the backend for files that import Keras; of a command without one, if there is one."""
+    select_gpus(gpu)
+    try:
+        choose(backend)
+    except BackendError:
+        if backend is not None:
+            raise
+        return  # it is missed where it is needed
+    texts = [file.read_text(errors="replace") for file in files if file.is_file()]
+    if any(map(_IMPORTS_KERAS.search, texts)):
+        import_quietly()
 
 
 def start_backend(backend: str | None, gpu: str | None) -> int:
