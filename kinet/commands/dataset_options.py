@@ -69,7 +69,7 @@ class DatasetOptions:
     def write_coverage(self, out: Path) -> None:
         """Write which listed tracks have features and which have not, and say how many."""
         from kinet.datasets import write_coverage
-        from kinet.files import show_path
+        from kinet.reading import show_path
 
         if self.name == COVERS80:
             return
@@ -82,7 +82,7 @@ class DatasetOptions:
 
 
 def _say_found(found: Dataset, list_file: Path | None) -> None:
-    from kinet.files import show_path
+    from kinet.reading import show_path
 
     there, listed = len(found.sources), len(found.listed)
     songs = len({song for song, _ in found.listed})

@@ -14,7 +14,7 @@ from pathlib import Path
 from kinet.datasets.dataset import Dataset, collected, files_of, read_lines
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, make_id
-from kinet.files import show_path
+from kinet.reading import show_path
 
 # The archive has the lists beside the songs; copies have them one level higher, or as .txt.
 _PLACES = ("", "covers32k", "coversongs", "coversongs/covers32k")

@@ -10,7 +10,8 @@ from pathlib import Path
 from kinet.data.feature_files import feature_path
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, audio_files, make_id
-from kinet.files import read_text, reason, show_path, write_text_atomically, writing_to
+from kinet.files import write_text_atomically, writing_to
+from kinet.reading import read_text, reason, show_path
 
 Ids = tuple[str, str]
 
