@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -56,8 +57,31 @@ def _require(condition: bool, setting: str, value: object, allowed: str) -> None
         raise SettingsError(f"{setting} is {value!r}; allowed: {allowed}")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _is_count(value: object, least: int = 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+# Beyond these there is no music, but memory and time without end.
+_FEATURE_COUNTS = (
+    ("sample_rate", 1, 768_000),
+    ("frame_size", 2, 2**20),
+    ("hop_size", 1, 2**20),
+    ("maximum_peaks", 1, 10_000),
+    ("bins", 1, 1_200),
+    ("harmonics", 0, 1_000),
+    ("frames_per_vector", 1, 2**20),
+)
+_FEATURE_NUMBERS = (
+    ("minimum_frequency", 0.0),
+    ("maximum_frequency", 0.0),
+    ("magnitude_threshold", 0.0),
+    ("reference_frequency", 1e-3),
+    ("weighting_window", 0.0),
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,12 @@ class FeatureConfig(_Settings):
     sizes in samples, the weighting window in semitones. Steps that no other setting names, such as
     spectral whitening, stand in words in `other_processing`: features from elsewhere can have
     some, those that kinet makes have none.
+
+    Raises
+    ------
+    SettingsError
+        If a number is outside its range. Which windows and weightings there are is known where
+        they are used: features from elsewhere may have others.
     """
 
     sample_rate: int = 44100
@@ -87,6 +117,24 @@ class FeatureConfig(_Settings):
     frame_normalisation: str = "unitMax"
     frames_per_vector: int = 20
     other_processing: str = ""
+
+    def __post_init__(self) -> None:
+        for name, least, most in _FEATURE_COUNTS:
+            value = getattr(self, name)
+            fits = _is_count(value, least) and value <= most
+            _require(fits, name, value, f"an integer from {least} to {most}")
+        for name, lowest in _FEATURE_NUMBERS:
+            value = getattr(self, name)
+            fits = _is_number(value) and lowest <= value < math.inf
+            _require(fits, name, value, f"a finite number from {lowest:g}")
+        _require(
+            self.minimum_frequency < self.maximum_frequency,
+            "maximum_frequency",
+            self.maximum_frequency,
+            f"above the minimum frequency, {self.minimum_frequency}",
+        )
+        for name in ("window", "weighting", "frame_normalisation", "other_processing"):
+            _require(isinstance(getattr(self, name), str), name, getattr(self, name), "text")
 
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that differ when any setting does."""

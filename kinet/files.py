@@ -1,7 +1,4 @@
-"""Files as the system has them: opened, written in one step, and what to say of its errors.
-
-A reader sees the old content of a file or the new one, never a part.
-"""
+"""Write files so that a reader sees the old content or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ import hashlib
 import io
 import os
 import secrets
-import stat
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,79 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinet.errors import DataError
+from kinet.reading import PathLike, show_path
 
-_NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-
-def show_path(path: str | os.PathLike[str]) -> str:
-    """A path that can be printed, whatever bytes are in its name.
-
-    Examples
-    --------
-    >>> show_path("caf\\udce9.wav")
-    'caf�.wav'
-    """
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def reason(error: OSError) -> str:
-    """Why a file cannot be read, in the words that all messages use.
-
-    Examples
-    --------
-    >>> reason(FileNotFoundError()), reason(PermissionError(13, "Permission denied"))
-    ('missing', 'unreadable (Permission denied)')
-    """
-    if isinstance(error, FileNotFoundError):
-        return "missing"
-    return f"unreadable ({error.strerror or error})"
-
-
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file for reading, if it is one: a pipe would be waited for, a device has no end.
-
-    Raises
-    ------
-    OSError
-        If it cannot be opened, or is no regular file.
-
-    Examples
-    --------
-    >>> try:
-    ...     open_regular(os.devnull)
-    ... except OSError as error:
-    ...     print(error.strerror)
-    not a regular file
-    """
-    try:
-        # Not to wait for the other end of a pipe; with regular files it means nothing.
-        descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
-    except ValueError as error:  # a null character in the name
-        raise OSError(0, str(error), os.fspath(path)) from error
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        why = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise OSError(0, why, os.fspath(path))
-    return os.fdopen(descriptor, "rb")
-
-
-def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a regular file, UTF-8 with or without a byte order mark, line ends as ``\\n``.
-
-    Raises
-    ------
-    OSError
-        As `open_regular`.
-    UnicodeDecodeError
-        If it is not UTF-8.
-    """
-    with io.TextIOWrapper(open_regular(path), "utf-8-sig") as file:
-        return file.read()
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextlib.contextmanager
-def writing_to(folder: str | os.PathLike[str]) -> Iterator[None]:
+def writing_to(folder: PathLike) -> Iterator[None]:
     """What the system says about a folder that cannot be written to, as one line.
 
     Raises
@@ -117,7 +49,7 @@ def writing_to(folder: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
     """Create or replace a file in one step.
 
     The content goes to a temporary file in the same folder, is flushed to the disk, and takes the
@@ -145,25 +77,116 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     ...     target.read_bytes()
     b's1\\tv1\\n'
     """
-    path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    write_together({path: write})
+
+
+def write_together(contents: Mapping[PathLike, Callable[[BinaryIO], object]]) -> None:
+    """Create or replace files that belong together: never is one of the new beside one of the old.
+
+    All are written before the first is placed. Then the old ones go, and the new ones come, the
+    first of `contents` last: where it is, the others are its own, even if the process was killed.
+
+    Parameters
+    ----------
+    contents : mapping of path to callable
+        As of `write_atomically`.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     train, test = pathlib.Path(folder, "TRAIN"), pathlib.Path(folder, "TEST")
+    ...     write_together({path: lambda file: file.write(b"s1\\tv1\\n") for path in (train, test)})
+    ...     train.read_bytes() == test.read_bytes()
+    True
+    """
+    pending: list[_Pending] = []
     try:
-        # Not tempfile: its files are private (mode 0600) and would stay so under their new name.
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        for path, write in contents.items():
+            pending.append(_Pending(Path(path)))
+            pending[-1].fill(write)
+        if len(pending) > 1:
+            for item in pending:
+                item.target.unlink(missing_ok=True)
+        for item in reversed(pending):
+            item.place()
     except OSError as error:
-        if error.filename in (None, str(temporary)):
-            error.filename = str(path)
+        names = {str(item.temporary): str(item.target) for item in pending}
+        error.filename = names.get(error.filename, error.filename) or names[next(reversed(names))]
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        for item in pending:
+            item.close()
 
 
-def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+class _Pending:
+    """A file on its way to its name.
+
+    Its temporary name depends on `target`, so that the next one that writes this file uses up what
+    a killed process has left. Who writes holds a lock on it: a second one takes another name.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        try:
+            self.temporary, self._file = self._own()
+            self._is_locked = True
+        except OSError:  # another one is writing, or there are no locks here
+            self.temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+            self._is_locked = False
+            try:
+                self._file = _opened(self.temporary, os.O_EXCL)
+            except OSError as error:
+                error.filename = str(target)
+                raise
+        self._is_placed = False
+
+    def _own(self) -> tuple[Path, BinaryIO]:
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            raise OSError
+        digits = hashlib.sha256(os.fsencode(self.target.name)).hexdigest()[:16]
+        temporary = self.target.with_name(f".{digits}.tmp")
+        file = _opened(temporary)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(temporary)):
+                raise OSError  # it had been placed before it was locked
+            file.truncate(0)
+        except OSError:
+            file.close()
+            raise
+        return temporary, file
+
+    def fill(self, write: Callable[[BinaryIO], object]) -> None:
+        write(self._file)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def place(self) -> None:
+        if not self._is_locked:
+            self._file.close()
+        os.replace(self.temporary, self.target)
+        self._is_placed = True
+        _sync_folder(self.target.parent)
+
+    def close(self) -> None:
+        if not self._is_placed:
+            self.temporary.unlink(missing_ok=True)
+        self._file.close()
+
+
+def _opened(path: Path, flag: int = 0) -> BinaryIO:
+    # Not tempfile: its files are private (mode 0600) and would stay so under their new name.
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | flag
+    return os.fdopen(os.open(path, flags, 0o666), "wb")
+
+
+def write_text_atomically(path: PathLike, text: str) -> None:
     """Create or replace a UTF-8 text file in one step; line ends are written as they are.
 
     Parameters
@@ -189,7 +212,7 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def write_array_atomically(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
+def write_array_atomically(path: PathLike, array: NDArray[Any]) -> None:
     """Create or replace a .npy file in one step.
 
     Parameters
@@ -220,7 +243,7 @@ def write_array_atomically(path: str | os.PathLike[str], array: NDArray[Any]) ->
     write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
-def digest_of(path: str | os.PathLike[str]) -> str:
+def digest_of(path: PathLike) -> str:
     """SHA-256 of a file, or of all files of a folder with their names, as 64 hexadecimal digits.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import wave
@@ -505,8 +506,83 @@ def test_an_mp4_with_its_index_last_is_refused_when_it_is_cut(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", ["ogg", "opus"])
 def test_an_ogg_without_the_mark_of_its_end_is_refused(tmp_path, suffix, share):
     message = refused(cut(make(tmp_path / f"a.{suffix}", 4.0), share))
-    assert message.startswith("cut off: no mark of the end after ")
-    assert message.endswith(f" s; {WHOLE}")
+    assert message.startswith("cut off in the page at byte ")
+    assert message.endswith(f" s decoded; {WHOLE}")
+
+
+def pages_of(content):
+    """The pages of an Ogg file, each with its header."""
+    pages = []
+    while content:
+        assert content[:4] == b"OggS"
+        end = 27 + content[26] + sum(content[27 : 27 + content[26]])
+        pages.append(content[:end])
+        content = content[end:]
+    return pages
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+def test_an_ogg_of_which_any_page_is_damaged_or_missing_is_refused(tmp_path, rng, suffix):
+    path = make(tmp_path / f"a.{suffix}", 6.0)
+    pages = pages_of(path.read_bytes())
+    assert len(pages) >= 4
+    for place, page in enumerate(pages):
+        others = [*pages[:place], *pages[place + 1 :]]
+        path.write_bytes(b"".join(others))
+        refused(path)
+        flipped = bytearray(page)
+        flipped[int(rng.integers(len(page)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(b"".join([*pages[:place], bytes(flipped), *pages[place + 1 :]]))
+        refused(path)
+    path.write_bytes(b"".join([*pages[:2], pages[2], *pages[2:]]))  # a page twice
+    assert "pages are missing before byte" in refused(path)
+    path.write_bytes(b"".join(pages[:-1]))
+    assert refused(path).startswith("cut off: no mark of the end, ")
+    path.write_bytes(b"".join(pages))
+    assert len(read_audio(path)) == pytest.approx(6 * RATE, rel=0.01)
+
+
+@pytest.mark.parametrize("tail", [bytes(1000), b"TAG" + bytes(125)])
+def test_what_comes_after_the_last_page_of_an_ogg_does_not_matter(tmp_path, tail):
+    path = make(tmp_path / "a.ogg", 1.0)
+    held = len(read_audio(path))
+    path.write_bytes(path.read_bytes() + tail)
+    assert len(read_audio(path)) == held
+
+
+def wav(*chunks):
+    body = b"WAVE" + b"".join(name + struct.pack("<I", size) + data for name, size, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+FORM = b"fmt ", 16, struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
+SOUND = b"data", 4000, bytes(range(200)) * 20
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_wav_with_a_list_of_2_gigabytes_is_refused_undecoded(tmp_path, monkeypatch, place):
+    chunks = [FORM, SOUND]
+    chunks.insert(place, (b"LIST", 2**31 - 1, b"INFOINAM"))
+    (tmp_path / "a.wav").write_bytes(wav(*chunks))
+    # libsndfile would make room for all of it.
+    monkeypatch.setattr(lossless, "opened", None)
+    assert refused(tmp_path / "a.wav").startswith("damaged: a list of 2147483647 bytes, ")
+
+
+def test_a_wav_with_a_list_that_no_titles_fill_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(FORM, (b"LIST", 2**24 + 2, b"INFO" + bytes(2**24 - 2)), SOUND))
+    assert refused(path).startswith("damaged: a list of 16777218 bytes, ")
+    path.write_bytes(wav(FORM, (b"LIST", 26, b"INFOINAM\x0e\0\0\0a title of it\0"), SOUND))
+    assert len(read_audio(path)) == 2000
+
+
+@pytest.mark.parametrize("size", [2**63 - 20, 2**63, 2**64 - 1])
+def test_a_head_that_points_past_all_files_is_no_end_of_the_sound(tmp_path, size):
+    path = make(tmp_path / "a.mp3", 2.0)
+    head = b"caff\0\1\0\0free" + struct.pack(">Q", size)
+    path.write_bytes(head + path.read_bytes())
+    assert len(read_audio(path)) == pytest.approx(2 * RATE, abs=4000)
 
 
 @pytest.mark.parametrize("suffix", ["aac", "ac3"])

@@ -272,6 +272,44 @@ def test_a_list_that_was_removed_is_written_again(music, tmp_path):
     assert contents(out) == held
 
 
+@pytest.mark.parametrize("listed", [b"", b"s1\ta\n", b"s1\ta\ns1\tb\ns9\tz\n", b"\xff"])
+def test_a_list_that_a_kill_left_behind_its_manifest_is_mended(music, tmp_path, listed):
+    out = tmp_path / "out"
+    extract(music, out)
+    held = contents(out)
+    (out / "list").write_bytes(listed)
+    assert len(extract(music, out).skipped) == 3
+    assert contents(out) == held
+
+
+def test_a_path_with_a_null_character_fails_and_the_rest_is_made(music, tmp_path):
+    table = tmp_path / "songs.csv"
+    table.write_text(f"path,song_id,version_id\na\0b.wav,n,1\n{music}/s1/a.wav,s1,a\n")
+    report = extract_all(read_sources([table]), tmp_path / "out", workers=1)
+    assert names(report.done) == ["s1_a"]
+    [failure] = report.failed
+    assert failure.message.startswith("unreadable (")
+    assert "embedded null" in failure.message
+
+
+def test_a_folder_that_cannot_be_read_fails_and_the_rest_is_made(music, tmp_path, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "s1":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    report = extract(music, tmp_path / "out")
+    assert names(report.done) == ["s2_a"]
+    [failure] = report.failed
+    assert failure.source.path == music / "s1"
+    assert failure.message == (
+        "a folder, unreadable (Permission denied): nothing in it was looked at"
+    )
+
+
 def test_recordings_that_have_moved_are_the_same(music, tmp_path):
     out = tmp_path / "out"
     extract(music, out)

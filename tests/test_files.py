@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from kinet.files import write_array_atomically, write_atomically, write_text_atomically
+from kinet.files import (
+    write_array_atomically,
+    write_atomically,
+    write_text_atomically,
+    write_together,
+)
+from kinet.reading import open_regular
 
 
 def test_creates_a_file(tmp_path):
@@ -101,3 +110,91 @@ def test_an_array_of_objects_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         write_array_atomically(tmp_path / "a.npy", np.array([{}], dtype=object))
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, pathlib, sys
+from kinet import files
+
+folder, at = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+events = 0
+
+def counted(call):
+    def wrapped(*arguments, **named):
+        global events
+        events += 1
+        if events == at:
+            os._exit(9)
+        return call(*arguments, **named)
+    return wrapped
+
+for module, name in ((os, "replace"), (os, "fsync"), (os, "open"), (pathlib.Path, "unlink")):
+    setattr(module, name, counted(getattr(module, name)))
+names = ("TRAIN", "VAL", "TEST")
+files.write_together({folder / name: lambda file: file.write(b"new") for name in names})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="leaves temporary files there")
+def test_files_that_belong_together_are_never_mixed_wherever_the_process_is_killed(tmp_path):
+    names = ["TRAIN", "VAL", "TEST"]
+    ends = []
+    for at in itertools.count(1):
+        for name in names:
+            (tmp_path / name).write_bytes(b"old")
+        command = [sys.executable, "-c", KILLED, str(tmp_path), str(at)]
+        code = subprocess.run(command, check=False).returncode
+        there = {
+            name: (tmp_path / name).read_bytes() for name in names if (tmp_path / name).exists()
+        }
+        assert set(there.values()) in ({b"old"}, {b"new"}, set())
+        if "TRAIN" in there:  # what training begins with is there last
+            assert len(there) == 3
+        ends.append(there.get("TRAIN"))
+        if code == 0:
+            break
+        assert code == 9
+    assert len(ends) >= 15
+    assert ends == sorted(ends, key=[b"old", None, b"new"].index)
+    # The last run has used up what the killed ones left.
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+
+
+def test_if_one_of_several_cannot_be_written_all_stay_as_they_were(tmp_path):
+    (tmp_path / "TRAIN").write_bytes(b"old")
+    (tmp_path / "TEST").mkdir()
+
+    def fail(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_together(
+            {tmp_path / "TRAIN": lambda file: file.write(b"new"), tmp_path / "VAL": fail}
+        )
+    assert caught.value.filename == str(tmp_path / "VAL")
+    assert (tmp_path / "TRAIN").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["TEST", "TRAIN"]
+
+
+def test_two_that_write_one_file_at_once_do_not_meet(tmp_path):
+    def write(file):
+        write_text_atomically(tmp_path / "a", "the second, which is done first")
+        assert (tmp_path / "a").read_text() == "the second, which is done first"
+        file.write(b"the first")
+
+    write_atomically(tmp_path / "a", write)
+    assert (tmp_path / "a").read_text() == "the first"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes have names elsewhere")
+def test_only_regular_files_are_opened_and_nothing_is_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, why in (
+        (tmp_path / "pipe", "not a regular file"),
+        ("/dev/zero", "not a regular file"),
+        (tmp_path, "a folder"),
+        ("a\0b", "embedded null byte"),
+    ):
+        with pytest.raises(OSError, match=why):
+            open_regular(path)

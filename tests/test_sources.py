@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, distinct, make_id, read_sources
-from kinet.files import show_path
+from kinet.reading import show_path
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 
@@ -203,7 +203,7 @@ def test_a_folder_that_cannot_be_listed_is_named(music, monkeypatch):
 
 def clashes(arguments):
     """What is said of recordings whose ids are taken, by path."""
-    return {source.path: source.clash for source in read_sources(arguments) if source.clash}
+    return {source.path: source.fault for source in read_sources(arguments) if source.fault}
 
 
 def test_two_songs_of_one_id(music):
@@ -241,7 +241,7 @@ def test_two_versions_of_one_id(music):
 )
 def test_ids_that_give_one_file_name(pairs):
     sources = [Source(Path(f"{number}.wav"), *pair) for number, pair in enumerate(pairs)]
-    said = {source.path.name: source.clash for source in distinct(sources)}
+    said = {source.path.name: source.fault for source in distinct(sources)}
     assert "1.wav" in said["0.wav"]
     assert "0.wav" in said["1.wav"]
 

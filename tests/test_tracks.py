@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinet.data.feature_files import FeatureError, feature_path, load_hpcp, read_hpcp
+from kinet.data.feature_files import FeatureError, as_hpcp, feature_path, load_hpcp, read_hpcp
 from kinet.data.tracks import Track, read_numbered, read_tracks
 from kinet.errors import DataError
 
@@ -279,3 +279,81 @@ def test_damaged_files_give_an_array_or_one_line(tmp_path_factory, position, byt
 def test_keras_is_not_imported(module):
     code = f"import sys, kinet.{module}; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def header(text: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(480)
+
+
+def described(descr: str = "'<f4'", shape: str = "(10, 12)") -> str:
+    return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("(" * 9000, "not a .npy file"),
+        ("-" * 9000 + "1", "not a .npy file"),
+        ("'\\N{no such letter}'", "not a .npy file"),
+        (described(shape="(0x" + "f" * 8000 + ", 12)"), "cut off: 480 bytes of values, expected 9"),
+        (described(shape="(" + "1, " * 3000 + ")"), "is (1, 1, 1, 1, 1), expected (T, 12)"),
+        (described(shape="(-7, 12)"), "is empty, (-1, 12)"),
+        (described(shape="(9223372036854775807, 12)"), "cut off: 480 bytes of values, expected 9"),
+        (described("[('a', '<f4', (3,))]"), "is of type [('a', '<f4', (3,))]; need real numbers"),
+        (described("'V" + "9" * 5000 + "'"), "not a .npy file"),
+    ],
+)
+def test_a_crafted_header_is_refused_in_one_short_line(tmp_path, text, said):
+    path = tmp_path / "s1_v1.npy"
+    path.write_bytes(header(text))
+    with pytest.raises(FeatureError) as caught:
+        load_hpcp(path)
+    assert caught.value.message.startswith(said)
+    assert len(caught.value.message) < 120
+    assert "\n" not in caught.value.message
+
+
+def test_what_numpy_lets_pass_as_a_size(tmp_path):
+    (tmp_path / "a.npy").write_bytes(header(described(shape="(True, 12)")))
+    assert load_hpcp(tmp_path / "a.npy").shape == (1, 12)
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "s1_v1.npy")
+    os.mkfifo(tmp_path / "list")
+    with pytest.raises(FeatureError, match=r"unreadable \(not a regular file\)"):
+        load_hpcp(tmp_path / "s1_v1.npy")
+    with pytest.raises(DataError, match=r"list: unreadable \(not a regular file\); need"):
+        read_tracks(tmp_path / "list", tmp_path)
+
+
+def test_an_id_of_50_megabytes_is_told_in_a_short_line(write_list):
+    with pytest.raises(DataError) as caught:
+        read_tracks(write_list("s" * 50_000_000 + " v1\n"), "data")
+    assert "are too long to name a file; allowed: 250 bytes together" in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_the_longest_ids_are_those_of_the_longest_file_name(write_list):
+    assert len(read_tracks(write_list("s" * 125 + " " + "v" * 125), "data")) == 1
+    with pytest.raises(DataError, match="too long"):
+        read_tracks(write_list("é" * 63 + " " + "v" * 125), "data")
+
+
+def test_a_list_that_no_list_is_so_long(write_list, monkeypatch):
+    monkeypatch.setattr("kinet.data.tracks.LARGEST_LIST", 5)
+    assert len(read_tracks(write_list("s1 v1"), "data")) == 1
+    with pytest.raises(DataError, match="more than 5 bytes; need a list file"):
+        read_tracks(write_list("s1 v12"), "data")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e300])
+def test_values_that_float32_cannot_hold_are_refused_wherever_they_are_read(save, value):
+    array = np.full((20, 12), 0.5)
+    array[19, 11] = value
+    track = Track("s1", "v1", save(array))
+    assert track.read(0, 19).dtype == np.float32
+    message = "values are NaN or infinite; need finite values"
+    for read in (track.read, lambda: read_hpcp(track.path), lambda: as_hpcp(array)):
+        with pytest.raises(FeatureError, match=message):
+            read()

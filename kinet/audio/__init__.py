@@ -18,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from kinet.audio.errors import AudioError
-from kinet.audio.lengths import require_end
+from kinet.audio.lengths import require_end, require_sane_lists
 from kinet.audio.mono import RATES
 from kinet.errors import SettingsError
 
@@ -52,7 +52,8 @@ def read_chunks(
 
     A file that declares its length and ends more than 0.2 s earlier is an error: wav, aiff, au,
     caf, flac, mp3 with a Xing or Info header, m4a, mp4, mov, mkv, webm. So is an ogg or opus file
-    without the mark of its end, as a recording of a running stream can be. An mp3 without such a
+    without the mark of its end, as a recording of a running stream can be, or with a page that is
+    damaged or missing. An mp3 without such a
     header, bare .aac, .ac3, avi or wma that was cut cannot always be told from a whole one; then
     what is there is decoded. Damage is an error where the decoder notices it: bytes that changed
     in a wav, or an mp3 that decodes to noise, pass.
@@ -145,6 +146,7 @@ def _decoded(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
 
     with _opened(path) as file:
         suits = lossless.suits(file.read(lossless.HEAD))
+        require_sane_lists(path, file)
         sound = lossless.opened(path) if suits else None
         held = 0.0
         if sound is not None:

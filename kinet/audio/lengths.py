@@ -7,10 +7,12 @@ end, and stops earlier is refused.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from kinet.audio.errors import AudioError
+from kinet.audio.pages import ogg_fault
 
 # Encoders count their delay, their padding or a frame of tags in or out: 0.13 s at most in AAC of
 # 8 kHz. A file that ends earlier by more than this was cut.
@@ -26,7 +28,9 @@ _CHUNKS = {
 _MANY = 1000  # chunks; a file of zeros is nothing but chunks
 # A program that writes into a pipe cannot know the size; it writes one that no file has.
 _UNKNOWN = {4: 0x7FFF_0000, 8: 2**62}
-_PAGE = 2 * 65_307  # bytes at the end of an Ogg file that hold a whole page
+_PAST_ALL = 2**63  # no file reaches this place, to which a damaged one may point
+# libsndfile reads a list of titles and names as a whole, however long it says that it is.
+_LONGEST_LIST = 2**24  # bytes
 
 
 def require_whole(path: Path, held: float, declared: float | None) -> None:
@@ -37,14 +41,26 @@ def require_whole(path: Path, held: float, declared: float | None) -> None:
         )
 
 
+def require_sane_lists(path: Path, file: BinaryIO) -> None:
+    """Refuse a wav with a list that it does not hold or that no titles fill."""
+    magic, form, held = _at(file, 0, 4), _at(file, 8, 4), file.seek(0, 2)
+    if magic not in _CHUNKS or form != b"WAVE":
+        return
+    for name, position, size in _chunks(file, magic):
+        if name == b"LIST" and size > min(_LONGEST_LIST, held - position):
+            raise AudioError(
+                path,
+                f"damaged: a list of {size} bytes, {held - position} are left in the file; need a "
+                "whole file",
+            )
+
+
 def require_end(path: Path, file: BinaryIO, held: float) -> None:
     """Refuse a file whose container says that something follows the `held` seconds."""
     magic = _at(file, 0, 4)
     if magic == b"OggS":
-        if not _ogg_ends(file):
-            raise AudioError(
-                path, f"cut off: no mark of the end after {held:.2f} s; need a whole file"
-            )
+        if fault := ogg_fault(file):
+            raise AudioError(path, f"{fault}, {held:.2f} s decoded; need a whole file")
     elif (share := _share(file, magic)) is not None:
         require_whole(path, held, held / share)
     elif (seconds := _mp3_seconds(file)) is not None:
@@ -71,7 +87,18 @@ def _sound_chunk(file: BinaryIO, magic: bytes) -> tuple[int, int, int] | None:
     """Where the chunk with the sound begins, its declared size, what size would mean "unknown"."""
     if magic not in _CHUNKS:
         return None
-    position, size_format, wanted = _CHUNKS[magic]
+    _, size_format, wanted = _CHUNKS[magic]
+    for name, position, size in _chunks(file, magic):
+        if name == wanted and magic == b"RF64" and size == 0xFFFF_FFFF:
+            return position, int.from_bytes(_at(file, 28, 8), "little"), _UNKNOWN[8]  # in ds64
+        if name == wanted:
+            return position, size, _UNKNOWN[struct.calcsize(size_format)]
+    return None
+
+
+def _chunks(file: BinaryIO, magic: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name of every chunk, where its content begins, and what it says is its size in bytes."""
+    position, size_format, _ = _CHUNKS[magic]
     width = struct.calcsize(size_format)
     for _ in range(_MANY):
         head = _at(file, position, 4 + width)
@@ -79,24 +106,8 @@ def _sound_chunk(file: BinaryIO, magic: bytes) -> tuple[int, int, int] | None:
             break
         (size,) = struct.unpack(size_format, head[4:])
         position += 4 + width
-        if head[:4] == wanted and magic == b"RF64" and size == 0xFFFF_FFFF:
-            return position, int.from_bytes(_at(file, 28, 8), "little"), _UNKNOWN[8]  # in ds64
-        if head[:4] == wanted:
-            return position, size, _UNKNOWN[width]
+        yield head[:4], position, size
         position += size + (size % 2 if width == 4 else 0)
-    return None
-
-
-def _ogg_ends(file: BinaryIO) -> bool:
-    """Whether the last page is there to its end and carries the flag "end of stream"."""
-    end = file.seek(0, 2)
-    tail = _at(file, max(0, end - _PAGE), _PAGE)
-    start = tail.rfind(b"OggS")
-    page = tail[start:]
-    if start < 0 or len(page) < 27 or not page[5] & 4:
-        return False
-    sizes = page[27 : 27 + page[26]]
-    return len(page) >= 27 + page[26] + sum(sizes)
 
 
 def _mp3_seconds(file: BinaryIO) -> float | None:
@@ -125,5 +136,7 @@ def _seven_bits(number: bytes) -> int:
 
 
 def _at(file: BinaryIO, position: int, count: int) -> bytes:
+    if position >= _PAST_ALL:
+        return b""
     file.seek(position)
     return file.read(count)

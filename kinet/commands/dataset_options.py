@@ -68,7 +68,7 @@ class DatasetOptions:
         """Write which listed tracks have features and which have not, and say how many."""
         from kinet.datasets import AudioDataset
         from kinet.datasets.coverage import write_coverage
-        from kinet.files import show_path
+        from kinet.reading import show_path
 
         if isinstance(self.dataset, AudioDataset) and self.dataset.is_whole:
             return
@@ -81,7 +81,7 @@ class DatasetOptions:
 
 
 def _say_found(found: Found, list_file: Path | None) -> None:
-    from kinet.files import show_path
+    from kinet.reading import show_path
 
     there, listed = len(found.sources), len(found.listed)
     songs = len({song for song, _ in found.listed})

@@ -78,7 +78,7 @@ def command(
 
 
 def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
-    from kinet.files import show_path
+    from kinet.reading import show_path
 
     failed = [
         {

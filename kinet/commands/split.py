@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -10,7 +12,7 @@ from kinet.commands import output
 from kinet.data.splits import split_by_song
 from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError
-from kinet.files import write_text_atomically
+from kinet.files import write_together
 
 
 @click.command("split")
@@ -39,13 +41,13 @@ def command(list_file: str, out: str, val: float, test: float, seed: int, force:
     if existing and not force:
         raise DataError(f"{', '.join(existing)}: already there; --force replaces")
     Path(out).mkdir(parents=True, exist_ok=True)
-    for path, tracks in targets.items():
-        write_text_atomically(path, _lines(tracks))
+    write_together({path: partial(_write, tracks) for path, tracks in targets.items()})
     rows = [
         (str(p), len({t.song_id for t in tracks}), len(tracks)) for p, tracks in targets.items()
     ]
     output.show_table(("list", "songs", "tracks"), rows)
 
 
-def _lines(tracks: list[Track]) -> str:
-    return "".join(f"{track.song_id}\t{track.version_id}\n" for track in tracks)
+def _write(tracks: list[Track], file: BinaryIO) -> None:
+    lines = (f"{track.song_id}\t{track.version_id}\n" for track in tracks)
+    file.write("".join(lines).encode())

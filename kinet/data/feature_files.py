@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
-from kinet.files import open_regular, reason
+from kinet.reading import open_regular, reason
 
 _SHOWN = 60  # characters of an id or a line that a message repeats
 _LONGEST_NAME = 255  # bytes, on every file system in use
@@ -123,7 +123,8 @@ def load_hpcp(path: str | os.PathLike[str]) -> NDArray[Any]:
     """
     try:
         with open_regular(path) as file:
-            shape, fortran, dtype = _header(file, path)
+            sizes, fortran, dtype = _header(file, path)
+            shape = tuple(int(size) for size in sizes)  # NumPy lets True pass
             _require_form(shape, dtype, path)
             start = file.tell()
             size = math.prod(shape) * dtype.itemsize

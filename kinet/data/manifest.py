@@ -19,7 +19,8 @@ from pathlib import Path
 from kinet.config import FeatureConfig
 from kinet.data.packing import PackedFile
 from kinet.errors import DataError, SettingsError
-from kinet.files import open_regular, reason, write_atomically, write_text_atomically
+from kinet.files import write_atomically, write_text_atomically
+from kinet.reading import open_regular, reason
 
 FEATURES = "features.json"
 MANIFEST = "manifest.csv"
@@ -240,8 +241,24 @@ def write_manifest(data_dir: str | os.PathLike[str], entries: Iterable[Entry]) -
     # A path need not be text: its other bytes are kept as they are.
     content = text.getvalue().encode("utf-8", "surrogateescape")
     write_atomically(Path(data_dir, MANIFEST), lambda file: file.write(content))
-    lines = "".join(f"{entry.song_id}\t{entry.version_id}\n" for entry in ordered)
-    write_text_atomically(Path(data_dir, LIST), lines)
+    write_text_atomically(Path(data_dir, LIST), _lines(ordered))
+
+
+def has_list_of(data_dir: str | os.PathLike[str], entries: Iterable[Entry]) -> bool:
+    """Whether ``list`` names just these entries, as `write_manifest` leaves it.
+
+    A run that was killed between the two files leaves a list that is behind.
+
+    Examples
+    --------
+    >>> has_list_of("nowhere", [])
+    False
+    """
+    ordered = sorted(entries, key=lambda entry: (entry.song_id, entry.version_id))
+    try:
+        return Path(data_dir, LIST).read_bytes() == _lines(ordered).encode()
+    except OSError:
+        return False
 
 
 def read_manifest(data_dir: str | os.PathLike[str]) -> list[Entry]:
@@ -277,6 +294,10 @@ def read_manifest(data_dir: str | os.PathLike[str]) -> list[Entry]:
         return [_entry(row) for row in reader]
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path}:{reader.line_num}: {error}; {mend}") from error
+
+
+def _lines(entries: Iterable[Entry]) -> str:
+    return "".join(f"{entry.song_id}\t{entry.version_id}\n" for entry in entries)
 
 
 def _entry(row: list[str]) -> Entry:

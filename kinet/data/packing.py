@@ -33,7 +33,8 @@ from safetensors import SafetensorError, safe_open
 from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.data.feature_files import FeatureError, feature_path, file_name, read_hpcp, shown
 from kinet.errors import DataError, KinetError
-from kinet.files import open_regular, reason, write_atomically
+from kinet.files import write_atomically
+from kinet.reading import open_regular, reason
 
 KIND = "packed 1"
 # Bytes; some 150,000 tracks. A header that claims more is not read.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kinet.data.feature_files import FeatureError, feature_path, finite, load_hpcp, shown
 from kinet.data.packing import PackedFile
 from kinet.errors import DataError
-from kinet.files import open_regular, reason
+from kinet.reading import open_regular, reason
 
 LARGEST_LIST = 2**26  # bytes; a million tracks have less
 

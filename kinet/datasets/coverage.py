@@ -11,7 +11,8 @@ from kinet.data.feature_files import feature_path
 from kinet.datasets import Found, Ids
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, audio_files, make_id
-from kinet.files import read_text, reason, show_path, write_text_atomically, writing_to
+from kinet.files import write_text_atomically, writing_to
+from kinet.reading import read_text, reason, show_path
 
 
 def write_coverage(

@@ -15,7 +15,7 @@ from kinet.datasets import AudioDataset, Found
 from kinet.datasets.coverage import collected, files_of, read_lines
 from kinet.errors import DataError
 from kinet.extraction.sources import Source, make_id
-from kinet.files import show_path
+from kinet.reading import show_path
 
 # The archive has the lists beside the songs; copies have them one level higher, or as .txt.
 _PLACES = ("", "covers32k", "coversongs", "coversongs/covers32k")

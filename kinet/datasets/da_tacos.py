@@ -31,7 +31,8 @@ from kinet.datasets import Converted, HpcpDataset
 from kinet.errors import DataError
 from kinet.extraction.sources import Source
 from kinet.features.hpcp import pool_frames
-from kinet.files import show_path, write_array_atomically, writing_to
+from kinet.files import write_array_atomically, writing_to
+from kinet.reading import show_path
 
 #: How acoss, the authors' extractor, makes the HPCP of Da-TACOS with Essentia; what it does not
 #: set is Essentia's default. The groups of 20 frames are kinet's.

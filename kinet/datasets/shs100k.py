@@ -16,7 +16,7 @@ from kinet.datasets import AudioDataset, Found, Ids
 from kinet.datasets.coverage import collected, files_of, read_lines, require_id
 from kinet.errors import DataError
 from kinet.extraction.sources import Source
-from kinet.files import show_path
+from kinet.reading import show_path
 
 _NEED = "lines '<song> <version>', or with tabs and title, performer and URL after them"
 _NEED_LINKS = "tab-separated lines of song, version, title, performer and URL"

@@ -15,7 +15,8 @@ from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.recording import extract_file, make
 from kinet.extraction.sources import Source, distinct
-from kinet.files import show_path, writing_to
+from kinet.files import writing_to
+from kinet.reading import show_path
 from kinet.workers import work_off
 
 if sys.platform != "win32":

@@ -13,16 +13,16 @@ from pathlib import Path
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import FeatureError, feature_path, load_hpcp
 from kinet.data.manifest import (
-    LIST,
     Entry,
     features_of,
+    has_list_of,
     read_manifest,
     write_features,
     write_manifest,
 )
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
 from kinet.extraction.sources import Source
-from kinet.files import reason, show_path
+from kinet.reading import reason, show_path
 from kinet.workers import Death
 
 # Seconds between two writings of the manifest, and the most of all time that they may take.
@@ -91,7 +91,7 @@ class Batch:
         self._progress = progress or (lambda finished, total, seconds: None)
         saved = read_manifest(folder)
         self._entries = {_key(entry): entry for entry in saved if os.path.isfile(self._path(entry))}
-        self._changed = len(self._entries) < len(saved) or not os.path.isfile(Path(folder, LIST))
+        self._changed = len(self._entries) < len(saved) or not has_list_of(folder, saved)
         self._planned: dict[Job, tuple[Source, Entry]] = {}
         self._done: list[Entry] = []
         self._skipped: list[Entry] = []
@@ -114,8 +114,8 @@ class Batch:
         for source in sources:
             name = self._path(source).name
             other = names.get(name.casefold(), _key(source))
-            if source.clash:
-                self._failed.append(Failure(source, source.clash))
+            if source.fault:
+                self._failed.append(Failure(source, source.fault))
             elif other != _key(source):
                 message = (
                     f"would be {name}, as song {other[0]}, version {other[1]} of an earlier run; "
@@ -134,6 +134,8 @@ class Batch:
             fault = "" if stat.S_ISREG(status.st_mode) else "not a file; need an audio file"
         except OSError as error:
             fault = reason(error)
+        except ValueError as error:  # a null character in the name
+            fault = f"unreadable ({error})"
         if not fault and old:
             fault = _other_recording(old, path)
         if fault:

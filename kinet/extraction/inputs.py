@@ -16,7 +16,7 @@ from kinet.data.tracks import Track
 from kinet.errors import DataError
 from kinet.extraction.recording import extract_file
 from kinet.extraction.sources import audio_files
-from kinet.files import show_path
+from kinet.reading import show_path
 
 _FEATURES = ".npy"
 

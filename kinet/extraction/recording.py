@@ -14,7 +14,8 @@ from kinet.audio import AudioError, read_chunks
 from kinet.config import FeatureConfig
 from kinet.errors import KinetError
 from kinet.features.hpcp import hpcp_of_blocks
-from kinet.files import reason, show_path, write_array_atomically
+from kinet.files import write_array_atomically
+from kinet.reading import reason, show_path
 
 
 def extract_file(

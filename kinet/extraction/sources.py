@@ -9,14 +9,14 @@ import os
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.audio import SUFFIXES
 from kinet.data.feature_files import feature_path
 from kinet.errors import DataError
-from kinet.files import read_text, reason, show_path
+from kinet.reading import read_text, reason, show_path
 
 COLUMNS = ("path", "song_id", "version_id")
 # Of a file on its own nothing is known but its name, which is its song.
@@ -40,14 +40,14 @@ class Source:
         The audio file, which need not exist.
     song_id, version_id : str
         Without white space, '/' and such.
-    clash : str
-        Why these ids cannot be used beside those of another recording; empty if they can.
+    fault : str
+        Why nothing can be made of it, as ids that are another's too; empty if all is well.
     """
 
     path: Path
     song_id: str
     version_id: str
-    clash: str = ""
+    fault: str = ""
 
 
 def make_id(name: str) -> str:
@@ -104,7 +104,7 @@ def read_sources(arguments: Iterable[str | os.PathLike[str]]) -> list[Source]:
     -------
     list of Source
         At least one, sorted by song and version, whatever the order of the arguments and of the
-        file system. Those of two songs that share an id, and of two versions, say so in `clash`:
+        file system. Those of two songs that share an id, and of two versions, say so in `fault`:
         nobody knows which is meant.
 
     Raises
@@ -134,11 +134,11 @@ def read_sources(arguments: Iterable[str | os.PathLike[str]]) -> list[Source]:
 def _marked(source: Source, origin: Hashable, songs: dict[Hashable, Source]) -> Source:
     """`source`, saying which other of `songs` has its id."""
     others = [other for its_origin, other in songs.items() if its_origin != origin]
-    if not others:
+    if not others or source.fault:
         return source
     return replace(
         source,
-        clash=f"two songs have the id {source.song_id}, this and that of "
+        fault=f"two songs have the id {source.song_id}, this and that of "
         f"{show_path(others[0].path)}; {_REMEDY}",
     )
 
@@ -155,14 +155,14 @@ def distinct(sources: Iterable[Source]) -> list[Source]:
     -------
     list of Source
         Recordings with one song and version id, or with ids that give one file name, be it only
-        where capital and small letters are the same, have a `clash`.
+        where capital and small letters are the same, have a `fault`.
 
     Examples
     --------
     >>> twice = [Source(Path("a.wav"), "a", "1")] * 2
     >>> len(distinct(twice))
     1
-    >>> [bool(source.clash) for source in distinct([*twice, Source(Path("b.wav"), "a", "1")])]
+    >>> [bool(source.fault) for source in distinct([*twice, Source(Path("b.wav"), "a", "1")])]
     [True, True]
     """
     unique = set(sources)
@@ -173,13 +173,13 @@ def distinct(sources: Iterable[Source]) -> list[Source]:
     marked = {}
     for group in names.values():
         for place, source in enumerate(group):
-            if len(group) > 1 and not source.clash:
+            if len(group) > 1 and not source.fault:
                 other = group[0] if place else group[1]
-                clash = (
+                fault = (
                     f"would be {_file_name(source)}, as {show_path(other.path)} "
                     f"(song {other.song_id}, version {other.version_id}); {_REMEDY}"
                 )
-                marked[source] = replace(source, clash=clash)
+                marked[source] = replace(source, fault=fault)
     return [marked.get(source, source) for source in ordered]
 
 
@@ -207,9 +207,20 @@ def _on_its_own(path: Path) -> tuple[Source, Hashable]:
 
 
 def _of_folder(root: Path) -> Iterator[tuple[Source, Hashable]]:
-    files = list(audio_files(root))
+    errors: list[OSError] = []
+    files = list(audio_files(root, errors.append))
     if not files:
-        raise DataError(f"{show_path(root)}: a folder without audio; {_NEED}")
+        raise (
+            _unreadable(errors[0])
+            if errors
+            else DataError(f"{show_path(root)}: a folder without audio; {_NEED}")
+        )
+    for error in errors:
+        # Told with what else fails; the rest is made.
+        folder = Path(error.filename)
+        fault = f"a folder, {reason(error)}: nothing in it was looked at"
+        name = make_id(folder.relative_to(root).as_posix())
+        yield Source(folder, name, ONLY_VERSION, fault), os.path.abspath(folder)
     for path in files:
         song = path.parent.relative_to(root)
         if song == Path():
@@ -219,22 +230,29 @@ def _of_folder(root: Path) -> Iterator[tuple[Source, Hashable]]:
             yield source, os.path.abspath(path.parent)
 
 
-def audio_files(root: Path) -> Iterator[Path]:
+def audio_files(root: Path, on_error: Callable[[OSError], object] | None = None) -> Iterator[Path]:
     """Audio files in and below a folder; links come last, so that none hides a real folder.
 
     Hidden files and folders are left out.
 
+    Parameters
+    ----------
+    root : pathlib.Path
+        The folder.
+    on_error : callable, optional
+        Called for a folder that cannot be read, which is passed over then.
+
     Raises
     ------
     DataError
-        If the folder or one below it cannot be read.
+        If the folder or one below it cannot be read, and `on_error` is not given.
     """
     within = Path(os.path.realpath(root))
     seen: set[str] = set()
     pending = deque([str(root)])
     while pending:
         links = []
-        for folder, names, files in os.walk(pending.popleft(), onerror=_refuse):
+        for folder, names, files in os.walk(pending.popleft(), onerror=on_error or _refuse):
             real = os.path.realpath(folder)
             if real in seen:
                 names.clear()

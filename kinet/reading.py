@@ -1,0 +1,78 @@
+"""Open files that are there, and say in one wording why others are not."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from typing import BinaryIO
+
+PathLike = str | os.PathLike[str]
+_NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def show_path(path: PathLike) -> str:
+    """A path that can be printed, whatever bytes are in its name.
+
+    Examples
+    --------
+    >>> show_path("caf\\udce9.wav")
+    'caf�.wav'
+    """
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def reason(error: OSError) -> str:
+    """Why a file cannot be read, in the words that all messages use.
+
+    Examples
+    --------
+    >>> reason(FileNotFoundError()), reason(PermissionError(13, "Permission denied"))
+    ('missing', 'unreadable (Permission denied)')
+    """
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    return f"unreadable ({error.strerror or error})"
+
+
+def open_regular(path: PathLike) -> BinaryIO:
+    """Open a file for reading, if it is one: a pipe would be waited for, a device has no end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no regular file.
+
+    Examples
+    --------
+    >>> try:
+    ...     open_regular(os.devnull)
+    ... except OSError as error:
+    ...     print(error.strerror)
+    not a regular file
+    """
+    try:
+        # Not to wait for the other end of a pipe; with regular files it means nothing.
+        descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
+    except ValueError as error:  # a null character in the name
+        raise OSError(0, str(error), os.fspath(path)) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        why = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise OSError(0, why, os.fspath(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_text(path: PathLike) -> str:
+    """The text of a regular file, UTF-8 with or without a byte order mark, line ends as ``\\n``.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`.
+    UnicodeDecodeError
+        If it is not UTF-8.
+    """
+    with io.TextIOWrapper(open_regular(path), "utf-8-sig") as file:
+        return file.read()
