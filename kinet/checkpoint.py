@@ -203,8 +203,8 @@ def _require_plugins(path: str | Path, metadata: Metadata, error: Exception) -> 
             REGISTRIES[use.kind].get(use.name)
         except PluginError as missing:
             raise CheckpointError(
-                f"{path} needs the layers of the {use.kind} {use.name!r}, which is not here; "
-                f"{use.how_to_get_it()} ({missing})"
+                f"{path} needs the {use.kind} {use.name!r} of {use.origin}, whose layers are not "
+                f"here; {use.how_to_get_it()} ({missing})"
             ) from error
 
 

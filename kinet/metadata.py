@@ -42,13 +42,18 @@ class PluginUse:
         """The use of a plug-in of this origin."""
         return cls(kind, name, origin.distribution, origin.version, Path(origin.file).name)
 
+    @property
+    def origin(self) -> Origin:
+        """Where it came from."""
+        return Origin(self.distribution, self.version, self.file)
+
     def how_to_get_it(self) -> str:
         """What to do where it is absent."""
         if self.distribution:
             return f"install it with: pip install {self.distribution}=={self.version}"
         if self.file:
-            return f"{self.file} registered it: name that file with --plugin, or import it first"
-        return "it was registered in a running process: register it in this one first"
+            return "name that file with --plugin, or import it first"
+        return "register it in this one too"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Origin:
     def __str__(self) -> str:
         if self.distribution:
             return f"{self.distribution} {self.version}"
-        return self.file or "this process"
+        return self.file or "a running process"
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,9 @@ class Registry(Generic[T]):
             if there is plugin:
                 return plugin
             raise PluginError(
-                f"{self.kind} {name!r} is registered already, by {origin}; give yours another "
-                f"name, or first take that one out: {self.group}.registry.unregister({name!r})"
+                f"{self.kind} {name!r} is registered already, by {origin.file or 'this process'}; "
+                "give yours another name, or first take that one out: "
+                f"{self.group}.registry.unregister({name!r})"
             )
         taken = [entry for entry in self._entries() if entry.name == name]
         if taken:

@@ -30,6 +30,7 @@ FILES = {
     name: re.search(rf"```python\n(# {name}\.py\n.*?)```", PAGE, re.DOTALL)[1]
     for name in ("crossed", "gated", "inverted")
 }
+ABSENT = "of gated.py, whose layers are not here; name that file with --plugin"
 SMALL = [
     *("-S", "2", "--channels", "8", "--embedding-size", "8", "--attention", "channel"),
     *("--vectors", "110", "--time-field", "12", "--batch-size", "8", "--epochs", "1"),
@@ -235,8 +236,8 @@ def test_a_registered_block_trains_is_saved_and_is_loaded_where_it_is_registered
     done = python(LOAD)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(
-        "models/own/best.keras needs the layers of the block 'gated', which is not here; gated.py "
-        "registered it: name that file with --plugin, or import it first (unknown block 'gated'"
+        "models/own/best.keras needs the block 'gated' of gated.py, whose layers are not here; "
+        "name that file with --plugin, or import it first (unknown block 'gated'"
     )
 
 
@@ -249,7 +250,10 @@ def test_from_the_shell_a_block_of_a_file_trains_resumes_and_is_evaluated(
     assert run([*command, "--plugin", "gated.py"]) == 0
     plugins_forgotten()
     assert run(["eval"]) == 1
-    assert "gated.py registered it: name that file with --plugin" in capsys.readouterr().err
+    assert (
+        "of gated.py, whose layers are not here; name that file with --plugin"
+        in capsys.readouterr().err
+    )
     assert run(["eval", "--plugin", "gated.py"]) == 0
     assert "mAP" in capsys.readouterr().out
     assert run(["embed", "--plugin", "gated.py", "--out", "rows.npz"]) == 0
@@ -292,7 +296,10 @@ def test_a_model_with_layers_of_a_file_is_exported_by_a_process_that_gets_the_fi
     plugins_forgotten()
     command = ["export", "m.keras", "--format", str(ANY)]
     assert run(command) == 1
-    assert "gated.py registered it: name that file with --plugin" in capsys.readouterr().err
+    assert (
+        "of gated.py, whose layers are not here; name that file with --plugin"
+        in capsys.readouterr().err
+    )
     assert run([*command, "--plugin", "gated.py"]) == 0
 
 
@@ -326,8 +333,8 @@ def test_what_was_registered_without_a_file_says_so(tmp_path):
     with pytest.raises(CheckpointError) as caught:
         load_model(path)
     assert (
-        "needs the layers of the block 'fleeting', which is not here; it was registered in a "
-        "running process: register it in this one first" in str(caught.value)
+        "needs the block 'fleeting' of a running process, whose layers are not here; register it "
+        "in this one too" in str(caught.value)
     )
 
 
