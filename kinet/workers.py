@@ -132,6 +132,8 @@ def work_off_in_order(
     ------
     DataError
         If a process ends before its job is done, for the order has a hole then.
+    Exception
+        What the function raised, in the order of the jobs.
 
     Examples
     --------
@@ -155,15 +157,27 @@ def work_off_in_order(
             )
         early[numbered[0]] = result
         while wanted and following in early:
-            wanted = take(early.pop(following))
+            done = early.pop(following)
             following += 1
+            if isinstance(done, _Raised):
+                wanted = False
+                raise done.error
+            wanted = take(done)
         return wanted
 
     work_off(partial(_of_numbered, function), list(enumerate(jobs)), count, finished)
 
 
+@dataclass(frozen=True)
+class _Raised:
+    error: Exception
+
+
 def _of_numbered(function: Callable[[Any], Any], numbered: tuple[int, Any], check: Check) -> Any:
-    return function(numbered[1])
+    try:
+        return function(numbered[1])
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is taken
+        return _Raised(error)
 
 
 def _work_off_in_processes(

@@ -585,6 +585,17 @@ def test_a_death_leaves_a_hole_in_the_order_and_is_an_error():
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_job_raises_is_raised_after_what_comes_before_it(count):
+    taken = []
+    with pytest.raises(FileNotFoundError, match="two"):
+        work_off_in_order(
+            worker_functions.fail_at_two, range(5), count, lambda job: taken.append(job) or True
+        )
+    assert taken == [0, 1]
+    assert not multiprocessing.active_children()
+
+
 def test_a_process_that_cannot_start(tmp_path, monkeypatch):
     source = f"import os\nif os.getpid() != {os.getpid()}: os._exit(7)\n"
     (tmp_path / "dies_when_imported.py").write_text(source + "def work(job, check): pass\n")

@@ -190,7 +190,7 @@ import gated
 
 import kinet
 from kinet.config import ModelConfig, TrainConfig
-from kinet.data.tracks import read_list
+from kinet.data.tracks import read_tracks
 from kinet.training.fitting import Task, train
 from kinet.training.runs import RunFolders
 
@@ -203,8 +203,8 @@ class Quiet:
 
 model = ModelConfig("gated", 2, ("channel",), vectors=110, channels=8, time_field=12,
                     embedding_size=8)
-task = Task(model, TrainConfig(batch_size=8, epochs=1), read_list("meta/SHS100K-TRAIN", data),
-            read_list("meta/SHS100K-VAL", data), RunFolders.of("own"))
+task = Task(model, TrainConfig(batch_size=8, epochs=1), read_tracks("meta/SHS100K-TRAIN", data),
+            read_tracks("meta/SHS100K-VAL", data), RunFolders.of("own"))
 train(task, Quiet())
 hpcp = np.random.default_rng(0).random((3, 110, 12))
 np.save("rows.npy", kinet.embed(kinet.load("models/own/best.keras"), hpcp))

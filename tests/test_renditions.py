@@ -147,3 +147,69 @@ def test_pitch_profile_of_a_tone_is_that_of_its_class():
     profiles = pitch_profiles(Timbre(partials=1))
     for pitch in range(30, 100):
         assert profiles[pitch].argmax() == (pitch - 69) % 12
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Renditions of a piece of 48 quarters: two verses, or three from a tempo of 1.164 on."""
+    return [draw_rendition(np.random.default_rng([1, i]), 0, 48.0) for i in range(3000)]
+
+
+def verses(rendition):
+    return int(np.ceil(75 * 66 / 60 * rendition.tempo / 48))
+
+
+# What stands in the notes of `draw_rendition`. Of 16 places for a cut one is the very end.
+SHARES = {
+    "a phrase is played twice": (0.5, lambda r: len(r.sections) > verses(r)),
+    "the first verse is cut": (0.5 * 15 / 16, lambda r: r.sections[0][0] > 0),
+    "the last verse is cut": (0.5 * 15 / 16, lambda r: r.sections[-1][1] < 48),
+    "a voice is an octave higher": (0.15, lambda r: r.octaves[0] == 1),
+    "a voice is an octave lower": (0.15, lambda r: r.octaves[3] == -1),
+    "a voice is doubled": (0.2, lambda r: 2 in r.doubled),
+    "no voice is left out": (0.6, lambda r: len(r.dropped) == 0),
+    "one voice is left out": (0.3, lambda r: len(r.dropped) == 1),
+    "two voices are left out": (0.1, lambda r: len(r.dropped) == 2),
+    "it is a certain voice": (0.25 * (0.3 + 2 * 0.1), lambda r: 1 in r.dropped),
+    **{manner: (0.25, lambda r, manner=manner: r.manner == manner) for manner in MANNERS},
+    "there is a drone": (0.5, lambda r: r.drone > 0),
+    "a drone is on the dominant": (0.5, lambda r: r.drone_interval == 7),
+    "there are three partials": (0.1, lambda r: r.timbre.partials == 3),
+    "there are twelve partials": (0.1, lambda r: r.timbre.partials == 12),
+    "even partials are weak": (0.5, lambda r: r.timbre.even_partials == 0.2),
+    "there is percussion": (0.3, lambda r: r.timbre.percussion > 0),
+}
+
+
+@pytest.mark.parametrize("what", SHARES)
+def test_versions_are_drawn_with_the_probabilities_that_the_notes_say(drawn, what):
+    expected, holds = SHARES[what]
+    share = np.mean([holds(rendition) for rendition in drawn])
+    # Four standard deviations: by chance one in 16,000 is farther off.
+    assert abs(share - expected) < 4 * np.sqrt(expected * (1 - expected) / len(drawn))
+
+
+RANGES = {
+    "tempo": (0.8, 1.25, lambda r: r.tempo),
+    "drift": (0.0, 0.15, lambda r: r.drift),
+    "decoration": (0.0, 0.2, lambda r: r.decoration),
+    "dynamics": (0.0, 3.0, lambda r: r.dynamics),
+    "drone": (0.2, 0.6, lambda r: r.drone or None),
+    "roll-off": (0.6, 2.0, lambda r: r.timbre.roll_off),
+    "detuning": (-0.1, 0.1, lambda r: r.timbre.detuning),
+    "percussion": (0.5, 2.0, lambda r: r.timbre.percussion or None),
+    "noise": (0.0, 0.03, lambda r: r.timbre.noise),
+}
+
+
+@pytest.mark.parametrize("what", RANGES)
+def test_versions_fill_the_ranges_that_the_notes_say_evenly(drawn, what):
+    low, high, of = RANGES[what]
+    values = np.array([value for value in map(of, drawn) if value is not None])
+    if what == "tempo":  # its logarithm is uniform
+        low, high, values = np.log(low), np.log(high), np.log(values)
+    assert low <= values.min() < low + 0.02 * (high - low)
+    assert high - 0.02 * (high - low) < values.max() <= high
+    # The standard deviation of the mean of uniform values is their width / sqrt(12 n).
+    width = 4 * (high - low) / np.sqrt(12 * len(values))
+    assert abs(values.mean() - (low + high) / 2) < width

@@ -11,7 +11,7 @@ from works import cadence, tune
 
 from kinet.cli import run
 from kinet.data.manifest import features_of
-from kinet.data.tracks import read_list
+from kinet.data.tracks import read_tracks
 from kinet.errors import DataError, SettingsError
 from kinet.versions.dataset import Plan, shares_for, write_versions
 from kinet.versions.note_pack import packed, read_note_pack, write_note_pack
@@ -29,7 +29,7 @@ def contents(folder):
 def test_a_data_set_has_the_usual_layout(works, tmp_path):
     plan = Plan(versions=3, least_vectors=20, most_vectors=40)
     assert write_versions(works, tmp_path / "set", plan, workers=1) == 6
-    tracks = read_list(tmp_path / "set" / "list", tmp_path / "set")
+    tracks = read_tracks(tmp_path / "set" / "list", tmp_path / "set")
     assert [(t.song_id, t.version_id) for t in tracks] == [
         (song, version) for song in "01" for version in "012"
     ]

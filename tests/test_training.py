@@ -549,6 +549,23 @@ def test_damaged_and_foreign_model_files(trained, tmp_path, kind, message):
         kinet.load(target)
 
 
+def test_one_flipped_bit_of_a_weight_is_told(tmp_path, rng):
+    """HDF5 does not notice it, nor does Keras: a weight is another number."""
+    model = kinet.build("simple", 1, channels=4, attention=(), embedding_size=4)
+    for weight in model.weights:
+        weight.assign(rng.random(weight.shape))
+    target = tmp_path / "model.keras"
+    kinet.save(model, target)
+    content = bytearray(target.read_bytes())
+    weight = max((np.asarray(weight) for weight in model.weights), key=np.size)
+    place = content.find(weight.tobytes()[:64])
+    assert place > 0
+    content[place] ^= 1
+    target.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"weights\.h5 is damaged"):
+        kinet.load(target)
+
+
 def test_debug_shows_the_traceback(layout):
     with pytest.raises(CheckpointError):
         run(["eval", "--debug", "--model-file", "nowhere.keras"])

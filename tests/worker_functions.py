@@ -44,3 +44,10 @@ def die_at_two(job):
     if job == 2:
         os._exit(3)
     return job
+
+
+def fail_at_two(job):
+    """Numbers come back, but for 2."""
+    if job == 2:
+        raise FileNotFoundError(2, "No such file or directory", "two")
+    return job

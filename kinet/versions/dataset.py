@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.random import SeedSequence
 
+from kinet.backend import cores
 from kinet.config import FeatureConfig
 from kinet.data.manifest import LIST, write_features
 from kinet.errors import DataError, SettingsError
-from kinet.files import write_array_atomically, write_text_atomically
+from kinet.files import write_array_atomically, write_text_atomically, writing_to
 from kinet.versions.arrangement import OF_SINGLE_TUNES, Shares
 from kinet.versions.generator import make_version
 from kinet.versions.note_pack import PackedWork, Record
-from kinet.versions.processes import ordered_map
+from kinet.workers import work_off_in_order
 
 WORKS = "works.csv"
 
@@ -107,23 +108,23 @@ def write_versions(
     """
     if not works:
         raise DataError("there are no works to make versions of; allowed: at least one")
-    folder = Path(folder)
-    try:
+    folder, done = Path(folder), 0
+
+    def take(_: None) -> bool:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, len(works))
+        return True
+
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write = partial(_write_song, folder=folder, plan=plan)
-        with ordered_map(workers) as run:
-            for done, _ in enumerate(run(write, list(enumerate(works))), start=1):
-                if progress is not None:
-                    progress(done, len(works))
+        work_off_in_order(write, list(enumerate(works)), workers or cores(), take)
         write_text_atomically(folder / WORKS, _table([work.record for work in works]))
         write_features(folder, FeatureConfig())
         # The last of all: where it is, the rest is complete.
         write_text_atomically(folder / LIST, _lines(len(works), plan.versions))
-    except OSError as error:
-        raise DataError(
-            f"cannot write versions: {error.filename or folder}: {error.strerror}; allowed: a "
-            "folder that can be created and written"
-        ) from error
     return len(works) * plan.versions
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from kinet.backend import cores
 from kinet.errors import DataError
 from kinet.versions.doubles import find_doubles, melody_grams
 from kinet.versions.note_pack import PackedWork, packed
-from kinet.versions.processes import ordered_map
 from kinet.versions.works import find_scores, read_works
+from kinet.workers import work_off_in_order
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,19 @@ def gather(
     paths = find_scores(folder)
     works: list[PackedWork] = []
     faults: list[str] = []
-    with ordered_map(workers) as run:
-        read = partial(_read, source=source, licence=licence)
-        for done, (found, fault) in enumerate(run(read, paths), start=1):
-            works += found
-            faults += [fault] if fault else []
-            if progress is not None:
-                progress(done, len(paths))
+    done = 0
+
+    def take(read: tuple[list[PackedWork], str]) -> bool:
+        nonlocal done
+        works.extend(read[0])
+        faults.extend([read[1]] if read[1] else [])
+        done += 1
+        if progress is not None:
+            progress(done, len(paths))
+        return True
+
+    read = partial(_read, source=source, licence=licence)
+    work_off_in_order(read, paths, workers or cores(), take)
     return Gathered(works, faults)
 
 
