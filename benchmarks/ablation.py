@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +53,22 @@ class Measured:
     seconds: float
 
 
+class Metered:
+    """A step, and the processor time of each of its calls, in all threads of this process.
+
+    Other work on the machine makes the seconds of a clock longer, this time hardly.
+    """
+
+    def __init__(self, step: Callable[[], object]) -> None:
+        self._step = step
+        self.spent: list[float] = []
+
+    def __call__(self) -> None:
+        start = time.process_time()
+        self._step()
+        self.spent.append(time.process_time() - start)
+
+
 def ablation(config: ModelConfig, backend: str, measured: Measured) -> dict[str, Any]:
     """Embeddings per second of all forms, and how many times the whole is each of them."""
     start_backend(backend)
@@ -62,13 +80,12 @@ def ablation(config: ModelConfig, backend: str, measured: Measured) -> dict[str,
         forms = dict(forms_of(model))
         if backend == OF_THE_ORIGINAL:
             forms |= openvino_files(model, batch, Path(folder))
-        steps: dict[str, Callable[[], object]] = {
-            name: partial(embed, batch) for name, embed in forms.items()
-        }
+        steps = {name: Metered(partial(embed, batch)) for name, embed in forms.items()}
         if backend == OF_THE_ORIGINAL:
-            steps[ORIGINAL] = partial(one_at_a_time(config), batch[:1])
+            steps[ORIGINAL] = Metered(partial(one_at_a_time(config), batch[:1]))
         times = in_turns(steps, measured.seconds)
     tracks = {name: 1 if name == ORIGINAL else measured.batch for name in steps}
+    spent = {name: statistics.median(steps[name].spent[1:]) / tracks[name] for name in steps}
     return {
         "batch": measured.batch,
         "embeddings_per_second": {n: per_second(tracks[n], times[n]) for n in steps},
@@ -77,6 +94,7 @@ def ablation(config: ModelConfig, backend: str, measured: Measured) -> dict[str,
             for name in steps
             if name != ALL
         },
+        "processor_seconds": {name: significant(seconds) for name, seconds in spent.items()},
     }
 
 

@@ -2,8 +2,8 @@
 
 The original is a program of TensorFlow 1. Its network is run here as it would be under a current
 TensorFlow: as a graph, compiled by ``tf.function`` without XLA, nothing folded, called once for
-each track. Not through Keras 3's ``predict``, which prepares a data set in every call; on a track
-at a time that counted (1.4 tracks a second in place of 1.6, wider S = 12 on a busy machine).
+each track. Not through Keras 3's ``predict``, which prepares a data set in every call: with one
+track at a time that costs.
 
 Only to be measured against; kinet itself embeds in batches.
 
@@ -11,7 +11,7 @@ Only to be measured against; kinet itself embeds in batches.
     python benchmarks/original.py --block wider --stages 4
 
 measure every block and S, or some, in turns with `kinet.embeddings.fast_embedder` in one process,
-and go on where they stopped. `throughput.py` and `ablation.py` run it beside their own forms too.
+and go on where they stopped. `ablation.py` and the exported forms are compared with it too.
 """
 
 from __future__ import annotations

@@ -106,4 +106,6 @@ def machine_line(report: Mapping[str, Any]) -> str:
     """On what and with what a report was measured."""
     machine = report["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    return f"{machine['cpu']}, {machine['cores']} cores, {report['date']}; {versions}.\n"
+    special = ", ".join(machine.get("instructions", ()))
+    cpu = f"{machine['cpu']} with {special}" if special else machine["cpu"]
+    return f"{cpu}, {machine['cores']} cores, {report['date']}; {versions}.\n"

@@ -279,10 +279,11 @@ def test_each_step_is_taken_away_alone(here, tmp_path, monkeypatch):
     assert set(plain["over"]) == set(plain["embeddings_per_second"]) - {"all steps"}
     steps = {"folding", "joined attention", "pieces"}
     if BACKEND != "torch":  # whose convolutions stay as they are
-        steps |= {"transformed convolutions", "Fourier", "pitch Fourier", "minimal filtering"}
+        steps |= {"transformed convolutions", "pitch Fourier", "minimal filtering"}
     beside = {"original", "OpenVINO float32"}
     assert set(plain["over"]) - beside == {*steps, "12 rows"}
     assert set(attended["over"]) - beside == steps
+    assert set(plain["processor_seconds"]) == set(plain["embeddings_per_second"])
     assert ("original" in plain["over"]) == (BACKEND == "tensorflow")
     assert "### " + BACKEND + ": 16 channels, T = 135, attention none" in page({"ablation": report})
     assert call(ablation, *small, "--out", out).count("there already") == 2
@@ -301,12 +302,13 @@ def test_all_forms_of_an_ablation_are_the_same_function():
 def test_the_table_of_an_ablation_names_what_each_step_gives():
     cell = {
         **{"backend": "jax", "block": "wider", "stages": 4, "attention": "none", "channels": 8},
-        **{"vectors": 400, "embeddings_per_second": {"all steps": 40.0}},
-        "over": {"12 rows": 2.5, "pieces": 1.1},
+        **{"vectors": 400, "embeddings_per_second": {"all steps": 40.0}, "batch": 16},
+        **{"over": {"12 rows": 2.5, "pieces": 1.1}, "load_average": 1.25},
     }
+    cell["processor_seconds"] = {"all steps": 0.02, "pieces": 0.03}
     section = document.ablation_section([cell, {**cell, "stages": 6, "failed": "x"}])
-    assert "| model | embeddings /s | 12 rows | pieces |" in section
-    assert "| wider, S = 4 | 40 | 2.5 x | 1.1 x |" in section
+    assert "| model | batch | load | embeddings /s | 12 rows | pieces |" in section
+    assert "| wider, S = 4 | 16 | 1.25 | 40 | 2.5 x | 1.1 x (1.5) |" in section
     assert "S = 6" not in section
     assert document.ablation_section([]) == ""
 
