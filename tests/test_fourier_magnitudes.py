@@ -11,6 +11,7 @@ from kinet.features.fourier_magnitudes import (
     Components,
     fourier_magnitudes,
     learn_components,
+    learn_discriminants,
     read_components,
     write_components,
 )
@@ -141,3 +142,41 @@ def test_impossible_settings_are_told(rng):
     for settings in ({"size": 0}, {"whitening": 2.0}, {"patches": (1,)}, {"patches": ()}):
         with pytest.raises(SettingsError, match="allowed"):
             learn_components(tracks, **{"size": 2, **settings})
+
+
+def test_discriminants_see_what_songs_differ_in_and_not_what_versions_do(rng):
+    """Songs have a soft pulse every 12 vectors, versions a loud one every 8."""
+
+    def track(song, version):
+        soft, loud = (np.cos(2 * np.pi * np.arange(96) / period) for period in (12, 8))
+        return np.tile((1 + 0.1 * song * soft + 0.8 * version * loud)[:, None], (1, 12))
+
+    depths = np.repeat(rng.random(20), 6)
+    tracks = [track(depth, rng.random()) for depth in depths]
+    rows = np.stack([fourier_magnitudes(hpcp) for hpcp in tracks])
+
+    def agreement(components):
+        return abs(np.corrcoef((rows - components.mean) @ components.axes[0], depths)[0, 1])
+
+    songs = [f"{depth:.6f}" for depth in depths]
+    assert agreement(learn_discriminants(tracks, songs, 1, shrinkage=0.01)) > 0.9
+    assert agreement(learn_components(tracks, 1)) < 0.5
+
+
+def test_the_first_direction_is_the_one_that_tells_most(rng):
+    songs = np.repeat(np.arange(12), 4)
+    tunes = rng.random((12, 90, 12))
+    tracks = [np.clip(tunes[s] + 0.1 * rng.random((90, 12)), 0, 1) for s in songs]
+    components = learn_discriminants(tracks, songs.tolist(), 5)
+    rows = np.stack([components.axes @ (fourier_magnitudes(t) - components.mean) for t in tracks])
+    between = np.stack([rows[songs == s].mean(axis=0) for s in range(12)]).var(axis=0)
+    assert (np.diff(between) < 0).all()
+
+
+def test_songs_that_cannot_be_told_apart_are_told(rng):
+    tracks = [rng.random((90, 12)) for _ in range(6)]
+    for songs in (["a"] * 6, list("abcdef"), list("aabb")):
+        with pytest.raises(DataError, match="allowed"):
+            learn_discriminants(tracks, songs, 3)
+    with pytest.raises(SettingsError, match="shrinkage"):
+        learn_discriminants(tracks, list("aabbcc"), 2, shrinkage=2.0)
