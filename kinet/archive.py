@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+
 from kinet.hdf5 import READING_ERRORS, checked_arrays
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"

@@ -170,6 +170,7 @@ class TestNetwork:
 
     def test_code_is_never_allowed_with_a_plug_in_named(self, good, tmp_path):
         use = {"kind": "block", "name": "far", "distribution": "far", "version": "1"}
+
         def change(config):
             config["config"]["metadata"]["plugins"].append(use)
             config["config"]["layers"][-1]["class_name"] = "Lambda"
