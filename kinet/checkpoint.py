@@ -5,6 +5,8 @@ What Keras's own `save` writes of a network of kinet's is such a file too. Nothi
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
 import shutil
 import tempfile
@@ -14,17 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from kinet.errors import CheckpointError, PluginError
+from kinet.archive import CONFIG, DAMAGES, opened, text_of
+from kinet.errors import CheckpointError, PluginError, first_line
 from kinet.files import write_atomically
 from kinet.metadata import Metadata
 from kinet.plugins import REGISTRIES
 
 T = TypeVar("T")
 
-_CONFIG = "config.json"
+_OWN = "mulkinet"
 _NETWORK = "kinet>Network"
-# What Keras and h5py raise for a file that is not what it says.
-_UNREADABLE = (TypeError, ValueError, KeyError, OSError, zipfile.BadZipFile)
 
 
 def metadata_of(model: Any) -> Metadata:
@@ -98,14 +99,14 @@ def read_metadata(path: str | Path) -> Metadata:
     CheckpointError
         If the file is missing, damaged, not one of kinet's, or of a later format.
     """
-    text = _member(Path(path), _CONFIG)
+    text = _member(Path(path), CONFIG, text_of)
     try:
         config = json.loads(text)
         name, said = config["registered_name"], config["config"].get("metadata")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGES as error:
         raise CheckpointError(
-            f"{path} has an unreadable {_CONFIG} ({type(error).__name__}: {error}); "
-            "expected that of a .keras file"
+            f"{path} has an unreadable {CONFIG} ({first_line(error)}); expected that of a .keras "
+            "file"
         ) from error
     if name != _NETWORK or not said:
         raise CheckpointError(
@@ -135,21 +136,17 @@ def load_model(path: str | Path) -> tuple[Any, Metadata]:
         If the file cannot be loaded, with what to do if a plug-in is missing.
     """
     metadata = read_metadata(path)
-    import keras
+    from kinet.loading import load_network
 
-    import kinet.layers  # noqa: F401 - registers the layers
-
-    def load(archive: Path) -> Any:
-        return keras.saving.load_model(archive, compile=False, safe_mode=True)
-
+    foreign = any(use.distribution != _OWN for use in metadata.plugins)
     try:
-        return _with_archive(path, load), metadata
-    except _UNREADABLE as error:
+        return load_network(Path(path), _packages(metadata), foreign), metadata
+    except DAMAGES as error:
         _require_plugins(path, metadata, error)
         try:
             _register_plugin_layers(metadata)
-            return _with_archive(path, load), metadata
-        except _UNREADABLE as again:
+            return load_network(Path(path), _packages(metadata), foreign), metadata
+        except DAMAGES as again:
             raise _cannot_load(path, metadata, again) from again
 
 
@@ -168,31 +165,31 @@ def restore(path: str | Path, model: Any) -> None:
     CheckpointError
         If the file cannot be read or does not fit.
     """
+    from kinet.loading import load_weights
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an optimizer that does not fit is only warned of
         try:
-            _with_archive(path, model.load_weights)
-        except (*_UNREADABLE, UserWarning) as error:
+            load_weights(Path(path), model)
+        except (*DAMAGES, UserWarning) as error:
             raise _cannot_load(path, read_metadata(path), error) from error
 
 
 def _cannot_load(path: str | Path, metadata: Metadata, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"{path} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0]}); "
-        f"it was written by kinet {metadata.kinet}"
+        f"{path} cannot be loaded ({first_line(error)}); it was written by kinet {metadata.kinet}"
     )
 
 
-def _with_archive(path: str | Path, load: Callable[[Path], T]) -> T:
-    """What `load` gives for a whole file, under a name that Keras accepts."""
-    with zipfile.ZipFile(path) as archived:
-        damaged = archived.testzip()
-    if damaged:  # Keras reads the weights without looking at their checksum
-        raise zipfile.BadZipFile(f"{damaged} is damaged")
-    with tempfile.TemporaryDirectory(prefix="kinet-") as folder:
-        archive = Path(folder, "model.keras")
-        shutil.copyfile(path, archive)
-        return load(archive)
+def _packages(metadata: Metadata) -> set[str]:
+    """The packages of the plug-ins that a file names, as far as they are here."""
+    found = set()
+    for use in metadata.plugins:
+        with contextlib.suppress(PluginError):
+            if use.kind != "loss" and use.distribution != _OWN:
+                build = inspect.unwrap(REGISTRIES[use.kind].get(use.name).build)
+                found.add(getattr(build, "func", build).__module__.split(".")[0])
+    return found
 
 
 def _require_plugins(path: str | Path, metadata: Metadata, error: Exception) -> None:
@@ -210,23 +207,21 @@ def _require_plugins(path: str | Path, metadata: Metadata, error: Exception) -> 
 
 def _register_plugin_layers(metadata: Metadata) -> None:
     """Build the model once: a plug-in may import its layers only then."""
-    from kinet.model import build_embedder
+    from kinet.model import build_embedder, shapes_without_memory
 
-    build_embedder(metadata.model)
+    shapes_without_memory(lambda: build_embedder(metadata.model))
 
 
-def _member(path: Path, name: str) -> bytes:
+def _member(path: Path, name: str, read: Callable[[zipfile.ZipFile, str], T]) -> T:
     if not path.is_file():
         raise CheckpointError(f"no model file {path}; expected a .keras file that kinet wrote")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except zipfile.BadZipFile as error:
+        with opened(path) as archive:
+            if name in archive.namelist():
+                return read(archive, name)
+    except DAMAGES as error:
         raise CheckpointError(
-            f"{path} is damaged or not a model file ({error}); "
+            f"{path} is damaged or not a model file ({first_line(error)}); "
             "expected a .keras file that kinet wrote; kinet convert reads the original's .h5 files"
         ) from error
-    except KeyError as error:
-        raise CheckpointError(
-            f"{path} has no {name}: expected a .keras file that kinet wrote"
-        ) from error
+    raise CheckpointError(f"{path} has no {name}: expected a .keras file that kinet wrote")

@@ -8,6 +8,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# What others' errors quote can be a whole file.
+_LONGEST = 300
+
 
 class KinetError(Exception):
     """Base of all errors that are caused by input, settings or the machine, not by a bug."""
@@ -70,4 +73,7 @@ def printable(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """Type and first line of an error of foreign code, to quote it in another one."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    text = lines[0] if lines else "no message"
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]} ..."
+    return f"{type(error).__name__}: {text}"

@@ -138,7 +138,7 @@ class Metadata:
                 history=tuple(values["history"]),
                 kinet=values["kinet"],
             )
-        except (KeyError, TypeError, ValueError, SettingsError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, SettingsError) as error:
             raise CheckpointError(
                 f"unreadable in what it says of itself ({type(error).__name__}: {error}); "
                 f"expected format {FORMAT}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -108,6 +108,23 @@ def _metadata(
     return Metadata(
         config, features or FeatureConfig(), songs=tuple(songs), plugins=plugins_of(config)
     )
+
+
+def shapes_without_memory(build: Callable[[], Any]) -> dict[str, list[tuple[int, ...]]]:
+    """The shapes of the weights of what `build` builds, by layer, without memory for any of them.
+
+    Examples
+    --------
+    >>> dense = keras.layers.Dense(10**6, name="large")
+    >>> shapes_without_memory(lambda: keras.Sequential([keras.Input((10**6,)), dense]))
+    {'large': [(1000000, 1000000), (1000000,)]}
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        return {
+            layer.name: [tuple(weight.shape) for weight in layer.weights]
+            for layer in build().layers
+            if layer.weights
+        }
 
 
 def fixed_vectors(config: ModelConfig) -> int | None:

@@ -133,6 +133,6 @@ def _show(done: Exported) -> None:
     output.show_table(("export", ""), rows)
     if done.spread < 10 * TOLERANCE:
         output.say(
-            f"the model's embeddings of random inputs differ by {done.spread:.1e} only: it hardly "
+            f"the model's embeddings of made-up inputs differ by {done.spread:.1e} only: it hardly "
             "tells them apart, and the comparison shows little; is it trained?"
         )

@@ -1,7 +1,7 @@
 """A model as ONNX, SavedModel, LiteRT or OpenVINO, run and compared before it counts.
 
 The model is converted in a child process under the backend that does it best, TensorFlow where
-it is installed, whichever trained the model. The file is run on random HPCP by the library that
+it is installed, whichever trained the model. The file is run on made-up HPCP by the library that
 its users will run it with. Its output is compared with that of the model under the caller's own
 backend, on the CPU in float32, and the file takes its name only if they agree. In a narrower
 precision they cannot: there the MAP of a list counts.
@@ -38,7 +38,7 @@ from kinet.export.formats import (
     choose_converter,
     get_format,
 )
-from kinet.export.placing import check_target, default_target, place, size, staging
+from kinet.export.placing import NEW, OLD, check_target, default_target, place, size, staging
 from kinet.plugins import imported_files
 
 __all__ = [
@@ -65,6 +65,9 @@ class Exported:
     difference : float
         The largest difference between an embedding by the file and by the model, any coordinate
         of unit rows.
+    rounding : float or None
+        The largest difference between the model's own embeddings of the same inputs, one by one
+        and together; None where the MAP was compared.
     spread : float
         The largest difference between two embeddings of the comparison: where it is not far
         above `difference`, the model hardly tells inputs apart and the comparison shows little.
@@ -91,6 +94,7 @@ class Exported:
     dynamic_axes: tuple[str, ...]
     bytes: int
     precision: str = FULL_PRECISION
+    rounding: float | None = None
     map: float | None = None
     model_map: float | None = None
 
@@ -162,9 +166,7 @@ def export(
     target = Path(out) if out is not None else default_target(Path(model_file), form, precision)
     check_target(target, form, force)
     with staging(target) as folder:
-        staged = folder / "new" / target.name
-        for name in ("new", "old"):
-            (folder / name).mkdir()
+        staged = folder / NEW / target.name
         job = {"model_file": str(Path(model_file).resolve()), "format": format}
         job |= {"target": str(staged.resolve()), "precision": precision}
         if reduced:
@@ -181,7 +183,7 @@ def export(
             found = compare_rows(folder, form.title)
         axes = json.loads((folder / REPORT).read_text())["dynamic_axes"]
         check_target(target, form, force)  # conversion takes long enough for things to change
-        place(form.files(staged), form.files(target), folder / "old")
+        place(form.files(staged), form.files(target), folder / OLD)
     return Exported(
         path=target,
         format=format,

@@ -26,6 +26,7 @@ from kinet.plugins import import_file
 REPORT = "report.json"
 ERROR = "error.json"
 TRACKS = "tracks.npy"
+ROUNDING = "rounding.npy"
 WRITE, REFERENCE = "write", "reference"
 _BATCH = 16
 
@@ -64,15 +65,17 @@ def main(folder: Path) -> int:
         model, description = load_network(Path(job["model_file"]), job["precision"])
         embedder = as_embedder(model)
         tracks = _tracks(folder, embedder)
-        random = len(sample_batches(embedder))
+        made_up = len(sample_batches(embedder))
         if REFERENCE in job["tasks"]:
             rows = [np.asarray(embedder.embed(batch)) for batch in _batches(embedder, tracks)]
-            store(folder, REFERENCE, rows, random)
+            store(folder, REFERENCE, rows, made_up)
+            alone = [embedder.embed(row[None]) for row in sample_batches(embedder)[0]]
+            np.save(folder / ROUNDING, np.abs(np.concatenate(alone) - rows[0]).max())
         if WRITE in job["tasks"]:
             form = get_format(job["format"])
             order = Order(form, job["precision"], Path(job["target"]), folder, tracks)
             rows = write_and_run(model, description, order)
-            store(folder, WRITE, rows, random)
+            store(folder, WRITE, rows, made_up)
             (folder / REPORT).write_text(json.dumps({"dynamic_axes": dynamic_axes(embedder)}))
     except KinetError as error:
         values = {"type": type(error).__name__, "message": str(error)}
@@ -120,18 +123,18 @@ def _tracks(folder: Path, embedder: Embedder) -> np.ndarray:
 
 
 def _batches(embedder: Embedder, tracks: np.ndarray) -> list[np.ndarray]:
-    """The random batches and then the tracks."""
+    """The made-up batches and then the tracks."""
     return [
         *sample_batches(embedder),
         *(np.array(tracks[start : start + _BATCH]) for start in range(0, len(tracks), _BATCH)),
     ]
 
 
-def store(folder: Path, task: str, rows: Sequence[np.ndarray], random: int) -> None:
-    """Keep the embeddings of the `random` first batches, and apart from them those of tracks."""
-    np.savez(folder / f"{task}.npz", *rows[:random])
-    if rows[random:]:
-        np.save(folder / f"{task}_{TRACKS}", np.concatenate(rows[random:]))
+def store(folder: Path, task: str, rows: Sequence[np.ndarray], made_up: int) -> None:
+    """Keep the embeddings of the `made_up` first batches, and apart from them those of tracks."""
+    np.savez(folder / f"{task}.npz", *rows[:made_up])
+    if rows[made_up:]:
+        np.save(folder / f"{task}_{TRACKS}", np.concatenate(rows[made_up:]))
 
 
 if __name__ == "__main__":

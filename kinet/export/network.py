@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kinet.config import PITCH_CLASSES
 from kinet.embeddings import Embedder, as_embedder
 from kinet.export.formats import FULL_PRECISION
+from kinet.export.sample import compose
 
 FORMAT = 1
 
@@ -22,22 +22,12 @@ def dynamic_axes(embedder: Embedder) -> tuple[str, ...]:
 
 
 def sample_batches(embedder: Embedder) -> list[np.ndarray]:
-    """Random HPCP ``(B, T, 12)`` of several batch sizes and, where it may vary, several T.
-
-    Drawn from dense to sparse: among equally dense inputs the embeddings of many models hardly
-    differ, and a comparison of these would show little.
-    """
+    """Made-up HPCP ``(B, T, 12)`` of several batch sizes and, where it may vary, several T."""
     least, usual = embedder.minimum_vectors, embedder.vectors
-    shapes = [(4, usual), (1, usual)]
+    shapes = [(8, usual), (1, usual)]
     if embedder.fixed_vectors is None:
         shapes.append((2, least if least < usual else usual + 17))
-    rng = np.random.default_rng(0)
-    return [
-        (
-            rng.random((count, vectors, PITCH_CLASSES)) ** (2.0 ** np.arange(count)[:, None, None])
-        ).astype(np.float32)
-        for count, vectors in shapes
-    ]
+    return compose(shapes)
 
 
 def load_network(model_file: Path, precision: str = FULL_PRECISION) -> tuple[Any, str]:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kinet.errors import ExportError
 from kinet.export.formats import FULL_PRECISION, Format
+from kinet.export.pairs import replace_pair
+
+if sys.platform != "win32":
+    import fcntl
+
+_PREFIX = ".kinet-export-"
+# As `tempfile` makes them.
+_STAGING = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
+NEW, OLD = "new", "old"
 
 
 def default_target(model_file: Path, form: Format, precision: str = FULL_PRECISION) -> Path:
@@ -45,27 +57,85 @@ def check_target(path: Path, form: Format, force: bool) -> None:
 def staging(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`, on the same file system; gone when this is left.
 
+    It has the folders `NEW` and `OLD`. What killed runs left beside `path` is put right first.
+
     Raises
     ------
     ExportError
-        If it cannot be made.
+        If it cannot be made, or the system refuses something within.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".kinet-export-", dir=path.parent))
+        _clear_up(path.parent)
+        folder, descriptor = _locked_folder(path.parent)
     except OSError as error:
         raise ExportError(
             f"cannot write to {path.parent}: {error.strerror}; name another place with --out"
         ) from error
     try:
+        for name in (NEW, OLD):
+            (folder / name).mkdir()
         yield folder
+    except OSError as error:
+        raise ExportError(
+            f"cannot write to {path.parent}: {error.strerror or error}; what was there is unchanged"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, int | None]:
+    """A new folder, locked as long as this process lives or until the descriptor is closed."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        descriptor = _lock(folder)
+        if sys.platform == "win32" or descriptor is None or folder.is_dir():
+            return folder, descriptor
+        os.close(descriptor)  # between the two steps another run took it for a dead one's
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the lock; None where somebody else does, or nobody can."""
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _clear_up(parent: Path) -> None:
+    """Remove the folders of runs that were killed; none of a process that lives is touched."""
+    for folder in [item for item in parent.iterdir() if _STAGING.fullmatch(item.name)]:
+        descriptor = _lock(folder)
+        if descriptor is None:
+            continue
+        try:
+            # Where two folders cannot be exchanged, the old one is away for a moment.
+            for item in (folder / OLD).iterdir() if (folder / OLD).is_dir() else ():
+                if not os.path.lexists(parent / item.name):
+                    os.replace(item, parent / item.name)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
 def place(staged: Sequence[Path], targets: Sequence[Path], aside: Path) -> None:
-    """Give finished files or folders their names; what they replace goes to `aside`.
+    """Give finished files or folders their names; what they replace is whole until it is gone.
 
-    On failure everything that was there is back.
+    Parameters
+    ----------
+    staged, targets : sequence of pathlib.Path
+        One file, one folder, or a ``.bin`` and its ``.xml``.
+    aside : pathlib.Path
+        A folder on the same file system for what is replaced or in between.
 
     Raises
     ------
@@ -75,38 +145,44 @@ def place(staged: Sequence[Path], targets: Sequence[Path], aside: Path) -> None:
     try:
         for item in staged:
             _sync_tree(item)
-        if len(staged) == 1 and staged[0].is_file():
-            os.replace(staged[0], targets[0])  # one step: nobody sees the name without a file
+        if len(staged) == 1:
+            _place_one(staged[0], targets[0], aside)
+        elif all(map(os.path.lexists, targets)):
+            replace_pair((staged[0], staged[1]), (targets[0], targets[1]))
         else:
-            _swap(staged, targets, aside)
+            # Nobody reads half of a pair: that is opened last, so it comes last.
+            for new, target in zip(staged, targets, strict=True):
+                os.replace(new, target)
         _sync(targets[0].parent)
     except OSError as error:
         raise ExportError(
-            f"cannot write {targets[-1]}: {error.strerror}; what was there is unchanged"
+            f"cannot write {targets[-1]}: {error.strerror}; what is there is whole"
         ) from error
 
 
-def _swap(staged: Sequence[Path], targets: Sequence[Path], aside: Path) -> None:
-    """Move the old away and the new in.
+def _place_one(new: Path, target: Path, aside: Path) -> None:
+    if new.is_file() or not os.path.lexists(target):
+        os.replace(new, target)
+    elif not _exchange(new, target):
+        os.replace(target, aside / target.name)
+        try:
+            os.replace(new, target)
+        except BaseException:
+            os.replace(aside / target.name, target)
+            raise
 
-    A reader opens the last target first, so that goes first and comes last.
-    """
-    undo: list[tuple[Path, Path]] = []
 
-    def move(source: Path, target: Path) -> None:
-        os.replace(source, target)
-        undo.append((target, source))
-
-    try:
-        for target in reversed(targets):
-            if os.path.lexists(target):
-                move(target, aside / target.name)
-        for new, target in zip(staged, targets, strict=True):
-            move(new, target)
-    except BaseException:
-        for now, before in reversed(undo):
-            os.replace(now, before)
-        raise
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where the system cannot."""
+    if sys.platform == "win32":
+        return False
+    library = ctypes.CDLL(None)
+    first, second = os.fsencode(one), os.fsencode(other)
+    if hasattr(library, "renameat2"):  # Linux: AT_FDCWD, RENAME_EXCHANGE
+        return bool(library.renameat2(-100, first, -100, second, 2) == 0)
+    if hasattr(library, "renamex_np"):  # macOS: RENAME_SWAP
+        return bool(library.renamex_np(first, second, 2) == 0)
+    return False
 
 
 def size(paths: Sequence[Path]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from kinet.checkpoint import load_model, metadata_of, save
 from kinet.errors import CheckpointError
 from kinet.metadata import Metadata
-from kinet.model import build_classifier, build_embedder
+from kinet.model import build_classifier, build_embedder, shapes_without_memory
 from kinet.network import Network
 from kinet.original.reading import OriginalCheckpoint, read_original
 
@@ -25,17 +25,34 @@ def network_of(original: OriginalCheckpoint) -> Network:
     """
     config = original.config
     songs = tuple(map(str, range(original.songs)))
-    model = build_classifier(config, songs) if songs else build_embedder(config)
-    layers = {layer.name: layer for layer in model.layers if layer.weights}
-    if set(layers) != set(original.weights):
-        odd = sorted(set(layers) ^ set(original.weights))
+
+    def build() -> Network:
+        return build_classifier(config, songs) if songs else build_embedder(config)
+
+    _check_shapes(shapes_without_memory(build), original)
+    model = build()
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights(original.weights[layer.name])
+    return model
+
+
+def _check_shapes(wanted: dict[str, list[tuple[int, ...]]], original: OriginalCheckpoint) -> None:
+    """Compare before anything is built: what a file makes of its sizes can be any size."""
+    config = original.config
+    if set(wanted) != set(original.weights):
+        odd = sorted(set(wanted) ^ set(original.weights))
         raise CheckpointError(
             f"the checkpoint's layers are not those of block {config.block!r} with S = "
             f"{config.stages}: {', '.join(odd[:3])}{' ...' if len(odd) > 3 else ''}"
         )
-    for name, layer in layers.items():
-        layer.set_weights(original.weights[name])
-    return model
+    for name, shapes in wanted.items():
+        found = [values.shape for values in original.weights[name]]
+        if found != shapes:
+            raise CheckpointError(
+                f"the checkpoint's layer {name} has shapes {found}; block {config.block!r} with "
+                f"S = {config.stages} needs {shapes}"
+            )
 
 
 def convert(source: str | Path, target: str | Path) -> Metadata:

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 
 from kinet.config import PITCH_CLASSES, ModelConfig
-from kinet.errors import CheckpointError
+from kinet.errors import CheckpointError, SettingsError, first_line
+from kinet.hdf5 import READING_ERRORS, checked_arrays
 
 # Layer name in the original, up to its convolution unit -> name of the convolution unit here.
 _PARTS = {
@@ -33,6 +34,7 @@ _HEAD = {
     "Classification": ("logits", ("kernel",)),
 }
 _ATTENTION = {"ChnlAtt": "channel", "TempAtt": "temporal"}
+_WEIGHTS = "model_weights"
 _DEFAULT = ModelConfig()
 
 Arrays = dict[str, dict[str, np.ndarray]]
@@ -80,11 +82,14 @@ def read_original(path: str | Path) -> OriginalCheckpoint:
     try:
         config = _infer_config(arrays, settings)
         weights = _rename(arrays)
-    except (KeyError, IndexError, ValueError) as error:
+    except (*READING_ERRORS, SettingsError) as error:
         raise CheckpointError(
             f"{path} is HDF5, but not a MulKINet checkpoint of the original code "
-            f"({type(error).__name__}: {error}); expected layers such as KI_0_Conv"
+            f"({first_line(error)}); expected layers such as KI_0_Conv"
         ) from error
+    for name, values in weights.items():
+        if not all(np.isfinite(value).all() for value in values):
+            raise CheckpointError(f"{path}: layer {name} has weights that are not finite numbers")
     classifier = arrays.get("Classification")
     return OriginalCheckpoint(config, classifier["kernel"].shape[1] if classifier else 0, weights)
 
@@ -94,21 +99,28 @@ def _read(path: Path) -> tuple[Arrays, str]:
         raise CheckpointError(f"no checkpoint {path}; expected an .h5 file of the original code")
     try:
         with h5py.File(path) as file:
+            root = _weights_group(file)
             arrays: Arrays = {}
-
-            def collect(name: str, item: h5py.Dataset | h5py.Group) -> None:
-                if isinstance(item, h5py.Dataset):
-                    layer, weight = name.split("/")[0], name.split("/")[-1].split(":")[0]
-                    arrays.setdefault(layer, {})[weight] = np.asarray(item, np.float32)
-
-            file.get("model_weights", file).visititems(collect)
+            for name, array in checked_arrays(root, path.stat().st_size).items():
+                layer, weight = name.split("/")[0], name.split("/")[-1].split(":")[0]
+                arrays.setdefault(layer, {})[weight] = np.asarray(array, np.float32)
             settings = file.attrs.get("model_config", "")
-    except (OSError, ValueError, TypeError) as error:
+    except READING_ERRORS as error:
         raise CheckpointError(
-            f"{path} is damaged or not an HDF5 file ({str(error).splitlines()[0]}); "
+            f"{path} is damaged or not an HDF5 file ({first_line(error)}); "
             "expected an .h5 file of the original code"
         ) from error
     return arrays, settings.decode() if isinstance(settings, bytes) else str(settings)
+
+
+def _weights_group(file: h5py.File) -> h5py.Group:
+    """Where the weights are: the file itself, if it holds nothing else."""
+    kind = file.get(_WEIGHTS, getlink=True, getclass=True)
+    if kind is None:
+        return file
+    if kind is not h5py.HardLink or not isinstance(file[_WEIGHTS], h5py.Group):
+        raise ValueError(f"{_WEIGHTS} is no group in the file itself")
+    return file[_WEIGHTS]
 
 
 def _infer_config(arrays: Arrays, settings: str) -> ModelConfig:

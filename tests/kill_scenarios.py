@@ -1,0 +1,263 @@
+"""Writers that are killed at every file event: ``python tests/kill_scenarios.py [NAME ...]``.
+
+Networks and converters are made-up: what is looked at is how files take their places.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from killing import kill_at_every_event
+
+from kinet import checkpoint, export, files
+from kinet.cli import run
+from kinet.commands import embed
+from kinet.commands.models import ModelFile
+from kinet.config import FeatureConfig, ModelConfig
+from kinet.data.manifest import write_features
+from kinet.embeddings import Embedder
+from kinet.export import placing
+from kinet.export.formats import FORMATS, Converter
+
+OLD, NEW = b"old " * 300, b"new content " * 500
+
+
+class World:
+    """A folder that can be made again as it was."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kinet-kill-"))
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+
+
+def old_or_new(found: bytes, finished: bool) -> None:
+    assert found in (OLD, NEW), f"{len(found)} bytes that are neither"
+    assert not finished or found == NEW, "it was reported and is not there"
+
+
+def file(world: World) -> int:
+    path = world.folder / "a"
+
+    def prepare() -> None:
+        world.clear()
+        path.write_bytes(OLD)
+
+    return kill_at_every_event(
+        prepare,
+        lambda: files.write_atomically(path, lambda opened: opened.write(NEW)),
+        lambda finished: old_or_new(path.read_bytes(), finished),
+    )
+
+
+class Network:
+    """What saves itself as Keras does."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def save(self, path: Path, **_: object) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.weights.h5", self.content)
+
+
+def weights_in(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return archive.read("model.weights.h5")
+
+
+METADATA = checkpoint.Metadata(ModelConfig(block="simple", stages=1, attention=()))
+STATE = {"optimizer_0": np.arange(100.0)}
+
+
+def save(world: World) -> int:
+    path = world.folder / "last.keras"
+
+    def prepare() -> None:
+        world.clear()
+        checkpoint.save(path, Network(OLD), METADATA, STATE)
+
+    def check(finished: bool) -> None:
+        old_or_new(weights_in(path), finished)
+        assert checkpoint.read_metadata(path).model == METADATA.model
+        assert checkpoint.read_state(path)["optimizer_0"][99] == 99
+
+    return kill_at_every_event(
+        prepare, lambda: checkpoint.save(path, Network(NEW), METADATA, STATE), check
+    )
+
+
+def convert(world: World) -> int:
+    from kinet.original import conversion
+
+    conversion.read_original = lambda source: conversion.OriginalCheckpoint(METADATA.model, 0, {})
+    conversion.network_of = lambda original: Network(NEW)
+    path = world.folder / "new.keras"
+
+    def check(finished: bool) -> None:
+        assert path.exists() or not finished, "it was reported and is not there"
+        if path.exists():
+            assert weights_in(path) == NEW
+
+    return kill_at_every_event(world.clear, lambda: conversion.convert("old.h5", path), check)
+
+
+def embedded(world: World) -> int:
+    made = Embedder(lambda batch: batch[:, 0, :4] + 1, 4, 20, 20, None)
+    opened = ModelFile(world.folder / "m", FeatureConfig(), 1, lambda *_: made)
+    embed.open_model = lambda path: opened
+    out = world.folder / "e.npz"
+    names = ["--data-dir", str(world.folder), "--model-file", str(world.folder / "m")]
+    command = ["embed", str(world.folder / "list"), *names, "--out", str(out), "--force", "--json"]
+
+    def prepare() -> None:
+        world.clear()
+        write_features(world.folder, FeatureConfig())
+        (world.folder / "m").write_text("model")
+        (world.folder / "list").write_text("a 1\na 2\n")
+        for version in (1, 2):
+            np.save(world.folder / f"a_{version}.npy", np.ones((20, 12), np.float32))
+        np.savez(out, embeddings=np.zeros((1, 4)))
+
+    def write() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        assert run(command) == 0
+
+    def check(finished: bool) -> None:
+        with np.load(out) as arrays:
+            rows = arrays["embeddings"]
+        assert rows.shape in ((1, 4), (2, 4))
+        assert not finished or rows.shape == (2, 4), "it was reported and is not there"
+
+    return kill_at_every_event(prepare, write, check)
+
+
+def network_xml(begin: int, size: int) -> bytes:
+    text = f'<layer type="Const"><data offset="{begin}" size="{size}" /></layer>'
+    return f"<net><layers>{text}</layers></net>".encode()
+
+
+def write_format(name: str, path: Path, content: bytes) -> None:
+    """What a converter would write, as far as it matters how it takes its place."""
+    if name == "savedmodel":
+        (path / "variables").mkdir(parents=True)
+        (path / "saved_model.pb").write_bytes(content)
+        (path / "variables" / "data").write_bytes(content)
+    elif name == "openvino":
+        path.with_suffix(".bin").write_bytes(content)
+        path.write_bytes(network_xml(0, len(content)))
+    else:
+        path.write_bytes(content)
+
+
+def read_format(name: str, path: Path) -> bytes:
+    """The weights, as who runs the export finds them."""
+    if name == "savedmodel":
+        content = (path / "saved_model.pb").read_bytes()
+        assert (path / "variables" / "data").read_bytes() == content, "of two exports"
+        return content
+    if name == "openvino":
+        said = re.search(rb'offset="(\d+)" size="(\d+)"', path.read_bytes())
+        begin, size = map(int, said.groups())
+        return path.with_suffix(".bin").read_bytes()[begin : begin + size]
+    return path.read_bytes()
+
+
+def exported(world: World, name: str, there: bool = True) -> int:
+    """An export by force over another one, and the next run, which leaves nothing else."""
+    target = world.folder / f"m{FORMATS[name].ending}"
+    model = world.folder / "m.keras"
+
+    def child(backend: str, job: dict, folder: Path, form: object) -> None:
+        write_format(name, Path(job["target"]), NEW)
+        for task in ("write", "reference"):
+            np.savez(folder / f"{task}.npz", np.eye(4, dtype=np.float32))
+        np.save(folder / "rounding.npy", 0.0)
+        (folder / "report.json").write_text(json.dumps({"dynamic_axes": ["batch"]}))
+
+    export._run_child = child
+    export.choose_converter = lambda form: Converter("torch", ())
+    export.choose = lambda: "torch"
+
+    def prepare() -> None:
+        world.clear()
+        checkpoint.save(model, Network(OLD), METADATA)
+        if there:
+            write_format(name, target, OLD)
+
+    def write() -> None:
+        export.export(model, name, target, force=True)
+
+    def check(finished: bool) -> None:
+        if placing._exchange is NO_EXCHANGE:  # then the next run puts it right
+            with placing.staging(target):
+                pass
+        if there or finished:
+            old_or_new(read_format(name, target), finished)
+        write()
+        assert read_format(name, target) == NEW
+        known = {file.name for file in (*FORMATS[name].files(target), model)}
+        left = {path.name for path in world.folder.iterdir()} - known
+        assert not left, f"left behind: {left}"
+
+    return kill_at_every_event(prepare, write, check)
+
+
+def NO_EXCHANGE(one: Path, other: Path) -> bool:
+    return False
+
+
+def without_exchange(world: World) -> int:
+    exchange, placing._exchange = placing._exchange, NO_EXCHANGE
+    try:
+        return exported(world, "savedmodel")
+    finally:
+        placing._exchange = exchange
+
+
+SCENARIOS = {
+    "file": file,
+    "save": save,
+    "embed": embedded,
+    "export-file": lambda world: exported(world, "onnx"),
+    "export-folder": lambda world: exported(world, "savedmodel"),
+    "export-folder-without-exchange": without_exchange,
+    "export-pair": lambda world: exported(world, "openvino"),
+    "export-first-file": lambda world: exported(world, "onnx", there=False),
+    "export-first-folder": lambda world: exported(world, "savedmodel", there=False),
+    "export-first-pair": lambda world: exported(world, "openvino", there=False),
+    "convert": convert,  # the last: it loads a backend
+}
+
+
+def main(names: list[str]) -> dict[str, int | str]:
+    """For each scenario how often its writer was killed, or what it left that it must not."""
+    found: dict[str, int | str] = {}
+    for name in names:
+        world = World()
+        scratch = tempfile.tempdir = str(world.folder.with_name(f"{world.folder.name}-temporary"))
+        Path(scratch).mkdir()
+        try:
+            found[name] = SCENARIOS[name](world)
+        except AssertionError as error:
+            found[name] = str(error)
+        finally:
+            tempfile.tempdir = None
+            shutil.rmtree(world.folder)
+            shutil.rmtree(scratch)
+    return found
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(sys.argv[1:] or list(SCENARIOS))))

@@ -1,0 +1,119 @@
+"""Kill a writer at every file event, and look at what it left.
+
+Events are what Python tells its audit hooks of files (opening for writing, renaming, removing,
+making and removing folders) and ``fsync``; the writer is killed before the event. Between two
+events it can only have added to a file that it had open: then what is not flushed is lost too.
+
+A writer runs in a fork. So scenarios run in a process without the threads of a backend:
+``tests/kill_scenarios.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
+KILLED = 9
+# Events at which CI kills a writer; all of them with KINET_SLOW.
+_MOST = 60
+
+
+def _is_event(name: str, arguments: tuple[object, ...]) -> bool:
+    if name == "open":
+        return isinstance(arguments[2], int) and bool(arguments[2] & _WRITING)
+    return name in _EVENTS
+
+
+def _count(on_event: Callable[[], None]) -> None:
+    """Call `on_event` before every event of this process, from now on."""
+    sys.addaudithook(lambda name, arguments: on_event() if _is_event(name, arguments) else None)
+    # Nothing is flushed to the disk: that is for a loss of power, and takes most of the time.
+    os.fsync = lambda descriptor: on_event()
+
+
+def _in_fork(work: Callable[[], None]) -> int:
+    """Exit status of a fork that does `work`."""
+    process = os.fork()
+    if not process:
+        status = 1
+        try:
+            work()
+            status = 0
+        except Exception:  # noqa: BLE001 - whatever a writer raises is reported
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def events_of(write: Callable[[], object]) -> int:
+    """How many file events `write` has."""
+    reader, writer = os.pipe()
+
+    def work() -> None:
+        seen = [0]
+        _count(lambda: seen.__setitem__(0, seen[0] + 1))
+        write()
+        os.write(writer, str(seen[0]).encode())
+
+    status = _in_fork(work)
+    if status:
+        raise AssertionError(f"the writer ended with {status} without being killed")
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        return int(pipe.read())
+
+
+def kill_at_every_event(
+    prepare: Callable[[], object],
+    write: Callable[[], object],
+    check: Callable[[bool], object],
+) -> int:
+    """Run `write` once for each of its events, killed there, and once to its end.
+
+    Parameters
+    ----------
+    prepare : callable
+        Makes the world as it was, before each run.
+    write : callable
+        The writer. What it reports to a user it does at its end: then it was not killed.
+    check : callable
+        Called after each run with whether the writer came to its end; raises if what is there is
+        neither old nor new, or what was reported is not there.
+
+    Returns
+    -------
+    int
+        Runs that were killed.
+    """
+    prepare()
+    count = events_of(write)
+    assert count, "the writer writes nothing"
+    step = 1 if os.environ.get("KINET_SLOW") else -(-count // _MOST)
+    killed = 0
+    for last in [*range(0, count, step), count]:
+        prepare()
+
+        def work(last: int = last) -> None:
+            left = [last]
+
+            def on_event() -> None:
+                if not left[0]:
+                    os._exit(KILLED)
+                left[0] -= 1
+
+            _count(on_event)
+            write()
+
+        status = _in_fork(work)
+        assert status in (0, KILLED), f"event {last} of {count}: the writer ended with {status}"
+        killed += status == KILLED
+        try:
+            check(status == 0)
+        except AssertionError as error:
+            raise AssertionError(f"killed before event {last} of {count}: {error}") from error
+    return killed
