@@ -3,6 +3,9 @@
 The executors of the standard library give up everything when a process dies, and do not say over
 which job it died. Here a process has one job at a time, so every death belongs to a job.
 
+What asks for single answers again and again, and cannot go on without one, as batches that are made
+while a network learns, has the executor of the standard library.
+
 Pebble (5.2) names the job of a death as well. It is not used: its licence is the LGPL, where all
 that kinet needs to run is permissive; and what makes up most of this file would stay, for Pebble
 leaves it to its caller: processes that do not hear Ctrl-C from their first instant, that end when

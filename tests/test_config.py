@@ -30,6 +30,7 @@ from kinet.errors import SettingsError
         ("magnitude_threshold", float("nan"), "a finite number from 0"),
         ("reference_frequency", 0.0, "a finite number from 0.001"),
         ("weighting_window", None, "a finite number from 0"),
+        ("weighting_window", -1.0, "a finite number from 0"),
         ("window", 92, "text"),
         ("other_processing", None, "text"),
     ],

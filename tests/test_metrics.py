@@ -72,6 +72,7 @@ def test_one_query_has_intervals_without_width():
     assert metrics.map_interval == (0.5, 0.5)
     assert metrics.mr1_interval == (2, 2)
     assert metrics.hit1_interval == (0, 0)
+    assert metrics.hit_at_1.tolist() == [False]
 
 
 def test_equal_queries_have_intervals_without_width():
@@ -91,6 +92,8 @@ def test_intervals_agree_with_the_normal_approximation():
     assert metrics.mr1_interval == pytest.approx(
         (first.mean() - half, first.mean() + half), rel=0.01
     )
+    low, high = metrics.mr1_interval
+    assert (high - low) / 2 == pytest.approx(half, rel=0.08)  # of 90 % it would be 16 % less
 
 
 def test_intervals_are_the_same_each_time_and_with_small_batches(monkeypatch):

@@ -104,6 +104,24 @@ def test_the_lowest_bin_of_the_band_counts_if_it_is_larger_than_the_next():
     assert frequencies[0, magnitudes[0].argmax()] == 4 * RATE / 4096
 
 
+def test_a_peak_at_the_very_end_of_the_band_counts():
+    spectrum = np.zeros((1, 2049), dtype=np.float32)
+    spectrum[0, 49:52] = 0.1, 0.2, 0.1
+    end = 50 * (RATE / 4096)
+    for maximum, heard in ((end, 1), (np.nextafter(end, 0), 0)):
+        magnitudes = peaks_of_spectra(spectrum, FeatureConfig(maximum_frequency=float(maximum)))[1]
+        assert np.count_nonzero(magnitudes) == heard
+
+
+@pytest.mark.parametrize("place", [4, 50])  # 4 is the lowest bin of the band
+def test_a_peak_must_be_larger_than_the_threshold(place):
+    spectrum = np.zeros((1, 2049), dtype=np.float32)
+    spectrum[0, place] = 0.25
+    for threshold, heard in ((0.25, 0), (0.2499, 1)):
+        config = FeatureConfig(magnitude_threshold=threshold)
+        assert np.count_nonzero(peaks_of_spectra(spectrum, config)[1]) == heard
+
+
 def test_the_largest_peaks_are_kept():
     loud = {300.0 * k: 1.0 / k for k in range(1, 9)}
     frame = sum(sine(hertz, amplitude) for hertz, amplitude in loud.items())
