@@ -24,6 +24,7 @@ from kinet.commands.models import ModelFile
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.manifest import write_features
 from kinet.embeddings import Embedder
+from kinet.errors import KinetError  # noqa: F401 - for those who import this
 from kinet.export import placing
 from kinet.export.formats import FORMATS, Converter
 from kinet.metadata import Metadata
@@ -174,13 +175,11 @@ def read_format(name: str, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def exported(world: World, name: str, there: bool = True) -> int:
-    """An export by force over another one, and the next run, which leaves nothing else."""
-    target = world.folder / f"m{FORMATS[name].ending}"
-    model = world.folder / "m.keras"
+def stub_converter(name: str, content: bytes) -> None:
+    """Export writes `content`, and it agrees with the model."""
 
     def child(backend: str, job: dict, folder: Path, form: object) -> None:
-        write_format(name, Path(job["target"]), NEW)
+        write_format(name, Path(job["target"]), content)
         for task in ("write", "reference"):
             np.savez(folder / f"{task}.npz", np.eye(4, dtype=np.float32))
         np.save(folder / "rounding.npy", 0.0)
@@ -189,6 +188,14 @@ def exported(world: World, name: str, there: bool = True) -> int:
     export._run_child = child
     export.choose_converter = lambda form: Converter("torch", ())
     export.choose = lambda: "torch"
+
+
+def exported(world: World, name: str, there: bool = True) -> int:
+    """An export by force over another one, and the next run, which leaves nothing else."""
+    target = world.folder / f"m{FORMATS[name].ending}"
+    model = world.folder / "m.keras"
+
+    stub_converter(name, NEW)
 
     def prepare() -> None:
         world.clear()
