@@ -11,7 +11,7 @@ import numpy as np
 from kinet.data.batches import first_vectors, fit_length
 from kinet.data.feature_files import as_hpcp
 from kinet.data.tracks import Track
-from kinet.errors import DataError
+from kinet.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     import keras
@@ -168,10 +168,14 @@ def embed_tracks(
     Raises
     ------
     DataError
-        If a track cannot be read or `vectors` is not a length that the model takes.
+        If a track cannot be read, `vectors` is not a length that the model takes, or what the
+        model gives is not finite.
+    SettingsError
+        If `batch_size` is below 1.
     """
     embedder = as_embedder(model)
     vectors = usable_vectors(embedder, vectors)
+    _check_batch_size(batch_size)
     size = min(batch_size, max(1, len(tracks)))
     rows = [np.zeros((0, embedder.size), np.float32)]
     for start in range(0, len(tracks), size):
@@ -189,6 +193,7 @@ def embed_arrays(
     batch_size: int,
 ) -> np.ndarray:
     """As `embed_tracks`, from arrays ``(T, 12)`` in memory."""
+    _check_batch_size(batch_size)
     embedder = as_embedder(model)
     vectors = usable_vectors(embedder, vectors)
     fitted = [fit_length(as_hpcp(values), vectors) for values in hpcp]
@@ -199,10 +204,23 @@ def embed_arrays(
     return np.concatenate(rows)
 
 
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise SettingsError(f"batch size is {batch_size}; allowed: an integer from 1")
+
+
 def _embed_batch(embedder: Embedder, batch: np.ndarray, size: int) -> np.ndarray:
     """Embed up to `size` tracks; a smaller batch is filled up, so that one shape is compiled."""
     filled = np.resize(batch, (size, *batch.shape[1:]))
-    return np.asarray(embedder.embed(filled))[: len(batch)]
+    rows = np.asarray(embedder.embed(filled))[: len(batch)]
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(broken):
+        largest = np.abs(batch[broken[0]]).max()
+        raise DataError(
+            f"{len(broken)} of {len(batch)} embeddings have NaN or infinite values, from HPCP of "
+            f"values up to {largest:.1e}; need HPCP in [0, 1] and a model whose weights are finite"
+        )
+    return rows
 
 
 def usable_vectors(model: keras.Model | Embedder, vectors: int | None) -> int:

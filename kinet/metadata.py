@@ -135,7 +135,7 @@ class Metadata:
                 optimizer=values["optimizer"],
                 songs=tuple(values["songs"]),
                 plugins=tuple(PluginUse(**use) for use in values["plugins"]),
-                history=tuple(values["history"]),
+                history=tuple(dict(record) for record in values["history"]),
                 kinet=values["kinet"],
             )
         except (LookupError, TypeError, ValueError, AttributeError, SettingsError) as error:

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 
 from kinet.errors import DataError
 
+# Rows of 8 and 16 bits are of length 1 within less.
+_UNIT = 1e-3
+
 
 @dataclass(frozen=True)
 class Match:
@@ -54,7 +57,7 @@ def nearest_songs(
     Raises
     ------
     DataError
-        If the shapes do not fit each other.
+        If the shapes do not fit each other, or a row is not finite or not of length 1.
 
     Examples
     --------
@@ -68,6 +71,8 @@ def nearest_songs(
             f"embeddings {rows.shape}, {len(song_ids)} songs and a query {row.shape}; "
             "allowed: (N, D), N and (D,)"
         )
+    for name, vectors in (("embeddings", rows), ("the query", row[None])):
+        _check_unit(name, vectors)
     cosines = rows @ row
     found: dict[str, Match] = {}
     for index in np.argsort(-cosines, kind="stable"):
@@ -77,3 +82,14 @@ def nearest_songs(
             if len(found) == count:
                 break
     return list(found.values())
+
+
+def _check_unit(name: str, vectors: np.ndarray) -> None:
+    """Refuse rows whose products are no cosines; false comparisons are those with NaN."""
+    off = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) <= _UNIT))
+    if len(off):
+        length = np.linalg.norm(vectors[off[0]])
+        raise DataError(
+            f"{len(off)} of {len(vectors)} rows of {name} are not of length 1, the first, row "
+            f"{off[0]}, of length {length:.4g}; allowed: unit rows, as a model gives them"
+        )

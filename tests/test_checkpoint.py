@@ -176,7 +176,7 @@ class TestNetwork:
             config["config"]["layers"][-1]["class_name"] = "Lambda"
 
         path = rewritten(good, tmp_path / "m.keras", {"config.json": in_json(change)})
-        with pytest.raises(CheckpointError, match=r"keras\.layers\.Lambda|needs the block 'far'"):
+        with pytest.raises(CheckpointError, match=r"keras\.layers\.Lambda|needs .*block 'far'"):
             load_model(path)
 
     def test_weights_that_the_file_does_not_have(self, good, tmp_path):

@@ -12,7 +12,7 @@ from kinet.backend import can_fuse, compiled_for_inference
 from kinet.config import ModelConfig
 from kinet.data.tracks import Track
 from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_vectors
-from kinet.errors import DataError
+from kinet.errors import DataError, SettingsError
 from kinet.inference import fast_form, simplified, steps
 from kinet.inference.convolutions import with_fast_convolutions
 from kinet.model import build_embedder
@@ -143,3 +143,28 @@ def test_a_length_that_the_embedder_does_not_take_is_refused(tracks):
     with pytest.raises(DataError, match="temporal attention ties this model to T = 100"):
         usable_vectors(tied, 101)
     assert usable_vectors(tied, None) == usable_vectors(tied, 100) == 100
+
+
+class TestWhatIsNotFinite:
+    """No row that says nothing goes out as an embedding."""
+
+    @staticmethod
+    def embedder(value):
+        return Embedder(lambda batch: batch[:, 0, :4] * value, 4, 20, 20, None)
+
+    @pytest.mark.parametrize("size", [0, -1])
+    def test_batches_of_less_than_one_track(self, size):
+        with pytest.raises(SettingsError, match=f"batch size is {size}; allowed: an integer from"):
+            embed_arrays(self.embedder(1.0), [np.ones((20, 12))], None, size)
+        with pytest.raises(SettingsError, match=f"batch size is {size}; allowed: an integer from"):
+            embed_tracks(self.embedder(1.0), [], batch_size=size)
+
+    def test_values_that_float32_does_not_have(self):
+        with pytest.raises(DataError, match="240 of 240 values are NaN or infinite"):
+            embed_arrays(self.embedder(1.0), [np.full((20, 12), 1e300)], None, 1)
+
+    def test_embeddings_that_are_not_finite(self):
+        hpcp = [np.ones((20, 12)), np.full((20, 12), 0.5)]
+        message = "2 of 2 embeddings have NaN or infinite values, from HPCP of values up to 1"
+        with pytest.raises(DataError, match=message):
+            embed_arrays(self.embedder(np.float32(np.nan)), hpcp, None, 2)

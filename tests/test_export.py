@@ -6,9 +6,13 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -24,10 +28,10 @@ from kinet.data.tracks import Track
 from kinet.embeddings import as_embedder, embed_tracks
 from kinet.errors import CheckpointError, ExportError
 from kinet.export import FORMATS, export, load_export, read_export_metadata
-from kinet.export.comparing import compare_maps
+from kinet.export.comparing import compare_maps, compare_rows
 from kinet.export.formats import choose_converter
 from kinet.export.network import as_float32, load_network, sample_batches
-from kinet.export.placing import default_target, place
+from kinet.export.placing import default_target, place, staging
 from kinet.metadata import Metadata
 from kinet.model import build_classifier, build_embedder
 
@@ -329,6 +333,91 @@ class TestTarget:
 def test_a_name_with_another_ending_is_refused(models, tmp_path):
     with pytest.raises(ExportError, match=r"allowed: a name ending in \.onnx"):
         export(models["fixed"], "onnx", models["fixed"], force=True)
+
+
+class TestAgreement:
+    """A file may differ by what the model differs by from itself, not by more."""
+
+    @staticmethod
+    def keep(folder, fault, rounding):
+        rows = np.eye(4, dtype=np.float32)
+        np.savez(folder / "reference.npz", rows)
+        np.savez(folder / "write.npz", rows + np.float32(fault))
+        np.save(folder / "rounding.npy", rounding)
+
+    @pytest.mark.parametrize(("fault", "rounding"), [(5e-5, 0.0), (9e-4, 1.9e-4)])
+    def test_within_the_tolerance_or_within_the_rounding(self, tmp_path, fault, rounding):
+        self.keep(tmp_path, fault, rounding)
+        found = compare_rows(tmp_path, "X")
+        assert found.difference == pytest.approx(fault, rel=1e-2)
+        assert found.rounding == rounding
+
+    @pytest.mark.parametrize(
+        ("fault", "rounding", "allowed"),
+        [(2e-4, 1e-6, "1.0e-04"), (2e-3, 1.9e-4, "9.5e-04"), (np.nan, 1.0, "5"), (1.0, np.nan, "")],
+    )
+    def test_beyond_both(self, tmp_path, fault, rounding, allowed):
+        self.keep(tmp_path, fault, rounding)
+        with pytest.raises(ExportError, match=f"differs from the model by .*; allowed: {allowed}"):
+            compare_rows(tmp_path, "X")
+
+
+class TestLeftovers:
+    """Of runs that were killed; never those of one that is at work."""
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="without locks nothing is removed")
+    def test_the_next_run_removes_them(self, tmp_path):
+        dead = tmp_path / ".kinet-export-abcd1234"
+        (dead / "new").mkdir(parents=True)
+        mine = tmp_path / ".kinet-export-of-mine"
+        mine.mkdir()
+        with staging(tmp_path / "m.onnx") as first:
+            assert not dead.exists()
+            with staging(tmp_path / "m.onnx") as second:
+                assert first.is_dir()
+                assert second.is_dir()
+        assert list(tmp_path.iterdir()) == [mine]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="without locks nothing is removed")
+    def test_what_was_moved_away_comes_back(self, tmp_path):
+        old = tmp_path / ".kinet-export-abcd1234" / "old" / "m_savedmodel"
+        old.mkdir(parents=True)
+        (old / "saved_model.pb").write_text("old")
+        with staging(tmp_path / "m_savedmodel"):
+            assert (tmp_path / "m_savedmodel" / "saved_model.pb").read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of the size of files")
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    """As far as a limit on the size of files is one: every write beyond it fails."""
+    code = f"""
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import kill_scenarios as world
+target, model = Path({str(tmp_path)!r}, "m.onnx"), Path({str(tmp_path)!r}, "m.keras")
+world.checkpoint.save(world.Network(world.OLD), model)
+target.write_bytes(world.OLD)
+world.stub_converter("onnx", bytes(200_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for call in (
+    lambda: world.export.export(model, "onnx", target, force=True),
+    lambda: world.checkpoint.save(world.Network(bytes(200_000)), model),
+):
+    try:
+        call()
+    except world.KinetError as error:
+        print(error)
+assert target.read_bytes() == world.OLD
+assert world.weights_in(model) == world.OLD
+assert sorted(path.name for path in target.parent.iterdir()) == ["m.keras", "m.onnx"]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert "cannot write to" in first
+    assert "File too large; what was there is unchanged" in first
+    assert "File too large; the previous file, if any, is unchanged" in second
 
 
 @needs("savedmodel")

@@ -33,3 +33,17 @@ def test_shapes_that_do_not_fit_are_refused():
         nearest_songs(ROWS, ["a", "b", "c"], [1, 0])
     with pytest.raises(DataError, match=r"a query \(3,\)"):
         nearest_songs(ROWS, list("abcd"), [1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("row", "length"), [([0.6, np.nan], "nan"), ([3.0, 4.0], "5"), ([0.0, 0.0], "0")]
+)
+def test_rows_that_are_not_of_length_1_are_refused(row, length):
+    """Their products are no cosines, and a NaN is nearer than nothing and farther than nothing."""
+    rows = ROWS.copy()
+    rows[2] = row
+    message = f"1 of 4 rows of embeddings are not of length 1, the first, row 2, of length {length}"
+    with pytest.raises(DataError, match=message):
+        nearest_songs(rows, list("abcd"), [1, 0])
+    with pytest.raises(DataError, match=f"1 of 1 rows of the query .* of length {length}"):
+        nearest_songs(ROWS, list("abcd"), row)

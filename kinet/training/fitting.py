@@ -214,7 +214,10 @@ def _restore(path: Path, model: Network) -> list[Record]:
     there, here = read_metadata(path), metadata_of(model)
     _require_same_run(path, there, here)
     restore(path, model)
-    return [dict(record) for record in there.history]
+    history = [dict(record) for record in there.history]
+    if not all(isinstance(record.get("map"), float | int) for record in history):
+        raise CheckpointError(f"{path} has a history without MAP; expected that of a training run")
+    return history
 
 
 def _require_same_run(path: Path, there: Metadata, here: Metadata) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from kinet.config import ModelConfig, TrainConfig
-from kinet.errors import CheckpointError, DataError
+from kinet.errors import CheckpointError, DataError, SettingsError, first_line
 from kinet.files import write_text_atomically
 
 MODELS = Path("models")
 LOGS = Path("log")
+# What a run's settings hold besides those of model and training.
+_KINDS: dict[str, type] = {"data_dir": str, "train_list": str, "validation_list": str}
+_KINDS |= {"scores": str, "batches": int}
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,30 @@ class RunFolders:
             raise CheckpointError(
                 f"there is no run to resume: no {self.settings}; start one without --resume"
             ) from error
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{self.settings} cannot be read ({error})") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise CheckpointError(
+                f"{self.settings} cannot be read ({first_line(error)})"
+            ) from error
         if not isinstance(values, dict):
             raise CheckpointError(f"{self.settings} holds no settings; expected a JSON object")
+        try:
+            ModelConfig.from_dict(values["model"])
+            TrainConfig.from_dict(values["training"])
+            kinds = {name: type(values[name]) for name in _KINDS if name in values}
+            missing = {"data_dir", "train_list", "validation_list"} - kinds.keys()
+        except (LookupError, TypeError, ValueError, AttributeError, SettingsError) as error:
+            raise CheckpointError(
+                f"{self.settings} holds no settings of a run ({first_line(error)}); it was changed "
+                "or damaged: start a run with another --tag"
+            ) from error
+        if missing:
+            raise CheckpointError(f"{self.settings} lacks {', '.join(sorted(missing))}")
+        for name, kind in kinds.items():
+            if kind is not _KINDS[name]:
+                raise CheckpointError(
+                    f"{self.settings} has {name} of type {kind.__name__}; expected "
+                    f"{_KINDS[name].__name__}"
+                )
         return values
 
 
