@@ -117,3 +117,18 @@ def test_the_data_set_remembers_what_was_wrong_with_a_track(tracks):
     with pytest.raises(DataError, match="NaN or infinite"):
         data[0]
     assert "s3_v.npy" in str(data.error)
+
+
+def test_a_small_batch_still_has_two_songs_to_compare():
+    batches = TrainingBatches(listed([4, 4, 4]), VECTORS, 4, 4, seed=0)
+    assert batches.batch_size == 8
+    for members in batches.order(0):
+        assert len(set(batches.labels[members])) == 2
+
+
+def test_a_crop_can_be_the_very_end_of_a_track(tmp_path):
+    track = Track("s1", "v1", tmp_path / "s1_v1.npy")
+    np.save(track.path, np.repeat(np.arange(VECTORS + 1.0)[:, None], 12, axis=1))
+    batches = TrainingBatches([track], VECTORS, 1, None, seed=0)
+    found = {float(starts(batches, epoch, 0, np.array([0]))[0]) for epoch in range(30)}
+    assert found == {0.0, 1.0}
