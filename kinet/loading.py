@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -59,7 +60,10 @@ def load_weights(path: Path, model: keras.Model) -> None:
         check_arrays(archive)
     with _under_a_name_for_keras(path) as copy:
         model.load_weights(copy)
-    _check_finite(model)
+    with warnings.catch_warnings():
+        # Of Keras under NumPy 2, where the caller takes warnings for errors.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _check_finite(model)
 
 
 @contextlib.contextmanager
@@ -86,6 +90,7 @@ def _check_memory(archive: zipfile.ZipFile) -> None:
 
 def _check_finite(model: keras.Model) -> None:
     for layer in model.layers:
-        for weight in layer.get_weights():
-            if not np.isfinite(weight.astype(np.float32)).all():
+        for weight in layer.weights:
+            values = keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
+            if not np.isfinite(values).all():
                 raise ValueError(f"layer {layer.name} has weights that are not finite numbers")
