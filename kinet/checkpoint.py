@@ -168,7 +168,8 @@ def restore(path: str | Path, model: Any) -> None:
     from kinet.loading import load_weights
 
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # an optimizer that does not fit is only warned of
+        # Of an optimizer that does not fit Keras only warns.
+        warnings.filterwarnings("error", "Skipping variable loading for optimizer")
         try:
             load_weights(Path(path), model)
         except (*DAMAGES, UserWarning) as error:

@@ -9,7 +9,7 @@ from works import cadence, tune, work
 from kinet.checkpoint import load_model, read_metadata
 from kinet.cli import run
 from kinet.errors import DataError, SettingsError
-from kinet.training import fitting
+from kinet.training.epochs import Epochs
 from kinet.versions.dataset import Plan, write_versions
 from kinet.versions.made_batches import Draw, MadeBatches
 from kinet.versions.note_pack import packed, write_note_pack
@@ -124,15 +124,15 @@ def weights(tag):
 
 def test_a_run_on_scores_that_was_interrupted_ends_as_one_that_was_not(layout, monkeypatch):
     assert run([*TRAIN, "--tag", "whole"]) == 0
-    fit_epoch = fitting.fit_epoch
+    begin = Epochs.on_epoch_begin
 
-    def interrupted(model, batches, epoch, *rest):
+    def interrupted(self, epoch, logs=None):
         if epoch == 1:
             raise KeyboardInterrupt
-        return fit_epoch(model, batches, epoch, *rest)
+        begin(self, epoch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "fit_epoch", interrupted)
+        patch.setattr(Epochs, "on_epoch_begin", interrupted)
         assert run([*TRAIN, "--tag", "parts"]) == 130
     assert run(["train", "--resume", "--tag", "parts"]) == 0
     for whole, parts in zip(weights("whole"), weights("parts"), strict=True):
