@@ -154,7 +154,7 @@ def learn_discriminants(
     tracks: Iterable[ArrayLike],
     songs: Sequence[Hashable],
     size: int = 128,
-    shrinkage: float = 1 / 3,
+    shrinkage: float = 0.25,
     patches: tuple[int, ...] = PATCHES,
 ) -> Components:
     """The directions in which songs differ and their versions do not.
