@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "b
 # Of PyTorch, the registry's newest wheel for Linux may bring several GB of CUDA: pin one that
 # every session shares. Users are free to choose.
 BACKENDS = {
-    "tensorflow": ["-e", ".[test,tensorflow,onnx,openvino,int8,litert,export,quickstart]"],
+    "tensorflow": ["-e", ".[test,tensorflow,onnx,openvino,int8,litert,export,quickstart,scores]"],
     "jax": ["-e", ".[test,jax,pictures]"],
     "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx,pictures]"],
 }

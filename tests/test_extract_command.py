@@ -215,7 +215,7 @@ TRAIN = ["train", *SMALL, *LISTS, "--epochs", "2", "--tag", "mine"]
 def write_model(path, features):
     config = ModelConfig(
         block="simple", stages=1, attention=(), channels=8, embedding_size=16, time_field=12,
-        frames=110,
+        vectors=110,
     )  # fmt: skip
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save(kinet.build(**config.to_dict(), features=features), path)

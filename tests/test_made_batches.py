@@ -150,3 +150,14 @@ def test_a_pack_that_is_not_there_is_told(layout, capsys):
     command = [word if word != "notes.npz" else "absent.npz" for word in TRAIN]
     assert run(command) == 1
     assert "no file absent.npz" in capsys.readouterr().err
+
+
+def test_the_first_two_batches_of_every_epoch_show_that_lengths_vary(works):
+    """Some backends look at these two for the shapes of all."""
+    draw = Draw(lengths=(98, 99, 100), songs=2, versions=2, batches=4, seed=3)
+    with MadeBatches(works, draw, workers=0) as batches:
+        for epoch in range(4):
+            order = batches.order(epoch)
+            lengths = [batches.load(epoch, i, order[i])[0].shape[1] for i in range(4)]
+            assert lengths[:2] == [100, 98]
+            assert set(lengths[2:]) <= {98, 99, 100}

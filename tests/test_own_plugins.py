@@ -260,7 +260,7 @@ def test_from_the_shell_a_block_of_a_file_trains_resumes_and_is_evaluated(
     resumed = ["train", "--resume", "--tag", "own", "--plugin", "gated.py"]
     assert run(resumed) == 0
     capsys.readouterr()
-    assert run(["plugins", "--plugin", "gated.py"]) == 0
+    assert run(["plugins", "--plugin", "gated.py", "--json"]) == 0
     assert "gated.py" in capsys.readouterr().out
 
 

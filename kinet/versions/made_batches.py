@@ -187,7 +187,10 @@ class _Maker:
         self, epoch: int, index: int, members: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         rng = np.random.default_rng([self._draw.seed, epoch, index])
-        vectors = int(rng.choice(self._draw.lengths))
+        # TensorFlow takes the first two batches of a run for the shapes of all: that lengths vary
+        # must be seen in these two.
+        ends = (max(self._draw.lengths), min(self._draw.lengths))
+        vectors = ends[index] if index < 2 else int(rng.choice(self._draw.lengths))
         hpcp = [self._versions(int(member), vectors, rng) for member in members]
         labels = np.repeat(members, self._draw.versions).astype(np.int32)
         return np.concatenate(hpcp), labels
