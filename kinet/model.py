@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 
 from kinet import attention as attention_modules
 from kinet import blocks
@@ -28,6 +29,7 @@ from kinet.network import FEATURES, LOGITS, Network, embedding_of, make_network
 from kinet.plugins import plugins_of
 
 LAYOUT = "channels_last"
+_WAITING = "uninitialized_variables"
 
 
 def build_embedder(config: ModelConfig, features: FeatureConfig | None = None) -> Network:
@@ -119,12 +121,18 @@ def shapes_without_memory(build: Callable[[], Any]) -> dict[str, list[tuple[int,
     >>> shapes_without_memory(lambda: keras.Sequential([keras.Input((10**6,)), dense]))
     {'large': [(1000000, 1000000), (1000000,)]}
     """
-    with keras.StatelessScope(initialize_variables=False):
-        return {
-            layer.name: [tuple(weight.shape) for weight in layer.weights]
-            for layer in build().layers
-            if layer.weights
-        }
+    # Keras keeps a list of variables that wait for their values, gives them these when the next
+    # scope ends, whoever's it is, and has no public way to take them off again.
+    waiting = list(global_state.get_global_attribute(_WAITING, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return {
+                layer.name: [tuple(weight.shape) for weight in layer.weights]
+                for layer in build().layers
+                if layer.weights
+            }
+    finally:
+        global_state.set_global_attribute(_WAITING, waiting)
 
 
 def fixed_vectors(config: ModelConfig) -> int | None:
