@@ -13,6 +13,7 @@ from kinet.errors import KinetError, printable, unknown_name
 
 COMMANDS = {
     "extract": "Make features of audio files.",
+    "compare": "Find where two recordings match: passages, keys, tempi; hear both.",
     "show": "Draw the HPCP of a recording or a feature file.",
     "train": "Train a model from HPCP files.",
     "eval": "Rank a list of tracks with a model: mAP, P@10, MR1, hit@1.",
