@@ -195,6 +195,18 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     default=TRAINING.learning_rate,
     help="Of the first epoch.",
 )
+@click.option(
+    "--warmup",
+    type=int,
+    default=TRAINING.warmup,
+    help="Steps in which the rate rises from 0; it then falls step by step.",
+)
+@click.option(
+    "--averaging",
+    type=float,
+    default=TRAINING.averaging,
+    help="Validate and keep a moving average of the weights, such as 0.995; 0 is none.",
+)
 @click.option("--dropout", type=float, default=TRAINING.dropout, help="Before the classifier.")
 @click.option(
     "--precision",
