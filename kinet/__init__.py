@@ -295,12 +295,13 @@ def train(
 
 
 def load(path: str | Path) -> Any:
-    """Load the embedder of a model file.
+    """Load the embedder of a model file, or of a model that comes with kinet.
 
     Parameters
     ----------
-    path : path
-        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's.
+    path : str or path
+        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's; or a name of
+        `list_models`, such as ``"small"``.
 
     Returns
     -------
@@ -310,11 +311,20 @@ def load(path: str | Path) -> Any:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or needs something that is not installed.
+        If the file is missing, damaged or needs something that is not installed, or no model has
+        the name.
+
+    Examples
+    --------
+    >>> import kinet
+    >>> kinet.load("small").output_shape
+    (None, 256)
     """
     from kinet.backend import choose
     from kinet.checkpoint import load_model, read_metadata
+    from kinet.weights import model_path
 
+    path = model_path(path)
     read_metadata(path)  # a wrong file is refused before a backend is loaded
     choose()
     from kinet.network import embedder_of
@@ -323,15 +333,17 @@ def load(path: str | Path) -> Any:
 
 
 def list_models() -> list[str]:
-    """Names of the models that come with kinet: none yet.
+    """Names of the models that come with kinet, for `load`; ``kinet models`` tells of them.
 
     Examples
     --------
     >>> import kinet
-    >>> kinet.list_models()
-    []
+    >>> "small" in kinet.list_models()
+    True
     """
-    return []
+    from kinet.weights import names
+
+    return names()
 
 
 def embed(

@@ -16,6 +16,7 @@ COMMANDS = {
     "show": "Draw the HPCP of a recording or a feature file.",
     "train": "Train a model from HPCP files.",
     "eval": "Rank a list of tracks with a model: mAP, P@10, MR1, hit@1.",
+    "models": "List the models that come with kinet.",
     "export": "Write a model as ONNX, SavedModel, LiteRT or OpenVINO.",
     "embed": "Write the embeddings of a list of tracks.",
     "check": "Look for faults in a list file and its features.",

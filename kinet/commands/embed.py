@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model
+from kinet.commands.model_files import open_model
 from kinet.commands.options import (
     TEST_LIST,
     data_option,
@@ -24,7 +24,11 @@ from kinet.files import digest_of, write_atomically
 @click.command("embed")
 @click.argument("list_file", metavar="LIST", type=path_type, default=TEST_LIST)
 @data_option
-@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@click.option(
+    "--model-file",
+    type=path_type,
+    help="A file, or a name of kinet models. By default the best of the newest run.",
+)
 @click.option("--out", type=path_type, required=True, help="The .npz file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
@@ -54,8 +58,8 @@ def command(
     require_target(out, force)
     tracks = read_complete_list(list_file, TEST_LIST, data_dir)
     model_file = model_file or newest_best()
-    digest = digest_of(model_file)
     opened = open_model(model_file)
+    digest = digest_of(opened.path)
     require_same_features(data_dir, opened.features, f"the model {model_file}")
     model = opened.load(len(tracks), backend, gpu)
 

@@ -34,6 +34,7 @@ from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
 from kinet.plugins import imported_files
 from kinet.training.runs import RunFolders, default_tag
+from kinet.weights import model_path
 
 if TYPE_CHECKING:
     from kinet.versions.made_batches import MadeBatches
@@ -217,7 +218,11 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--seed", type=int, default=TRAINING.seed, help="Same seed, same run.")
 @click.option("--patience", type=int, help="Stop after so many epochs without a better mAP.")
 @click.option(
-    "--init", "--checkpoint", "init", type=path_type, help="Begin with the weights of this model."
+    "--init",
+    "--checkpoint",
+    "init",
+    type=path_type,
+    help="Begin with the weights of this model file, or of a model of kinet models.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches.")
@@ -233,6 +238,7 @@ def command(ctx: click.Context, **options: Any) -> None:
     (TensorBoard events and history.csv).
     """
     _drop_attention(options)
+    options["init"] = options["init"] and model_path(options["init"])
     settings = _settings(options)
     folders = RunFolders.of(options["tag"] or default_tag(*_configs(settings)))
     if options["resume"]:
