@@ -23,6 +23,7 @@ BACKENDS = {
 WITHOUT_BACKEND = [
     "tests/test_audio.py",
     "tests/test_audio_fuzz.py",
+    "tests/test_baselines.py",
     "tests/test_benchmarks.py",
     "tests/test_check.py",
     "tests/test_chorales.py",
@@ -40,6 +41,7 @@ WITHOUT_BACKEND = [
     "tests/test_manifest.py",
     "tests/test_metrics.py",
     "tests/test_note_pack.py",
+    "tests/test_output.py",
     "tests/test_project.py",
     "tests/test_renditions.py",
     "tests/test_search.py",
@@ -50,6 +52,7 @@ WITHOUT_BACKEND = [
     "tests/test_synth.py",
     "tests/test_synthesis.py",
     "tests/test_tracks.py",
+    "tests/test_train_settings.py",
     "tests/test_works.py",
 ]
 

@@ -31,6 +31,7 @@ from kinet.training.keeping import is_finished
 SMALL = [
     *("--block", "wider", "-S", "3", "--channels", "8", "--embedding-size", "8"),
     *("--vectors", "110", "--time-field", "12", "--batch-size", "8", "--epochs", "3"),
+    *("--attention", "channel,temporal", "--loss", "softmax"),
 ]
 # Song ids with a gap, versions of a song not next to each other.
 SONGS = ("7", "2", "40", "11")

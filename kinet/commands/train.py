@@ -33,6 +33,7 @@ from kinet.config import (
 from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
 from kinet.plugins import imported_files
+from kinet.training.lists import doubts, require_lists
 from kinet.training.runs import RunFolders, default_tag
 
 if TYPE_CHECKING:
@@ -41,11 +42,24 @@ if TYPE_CHECKING:
 DATA_FIELDS = ("data_dir", "train_list", "validation_list")
 MODEL = ModelConfig()
 TRAINING = TrainConfig()
+# Settings by name: they stand in for the defaults, and options given beside them win.
+PRESETS = {"original": (ModelConfig.original(), TrainConfig.original())}
 
 
 def _attention(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     names = [name.strip() for name in value.split(",")]
     return tuple(name for name in names if name and name != "none")
+
+
+def _preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:
+    if name is not None:
+        model, training = PRESETS[name]
+        settings = {**model.to_dict(), **training.to_dict()}
+        settings["attention"] = ",".join(model.attention)
+        for without_text in ("block_options", "loss_options"):
+            del settings[without_text]
+        ctx.default_map = settings
+    return name
 
 
 def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
@@ -58,6 +72,14 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 
 @click.command("train")
 @click.option("--tag", help="Name of the run. By default made from the settings.")
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    is_eager=True,
+    callback=_preset,
+    expose_value=False,
+    help="Other defaults: original, those of the original code. Options given beside it win.",
+)
 @data_option
 @click.option(
     "--train-list",
@@ -250,6 +272,10 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
         option: read_complete_list(Path(settings[option]), default, Path(settings["data_dir"]))
         for option, default in wanted.items()
     }
+    tracks, validation = lists.get("train_list", []), lists["validation_list"]
+    require_lists(tracks, validation)
+    for doubt in doubts(tracks, validation):
+        say(doubt)
     begun = folders.last if options["resume"] and folders.last.exists() else None
     features = _features(Path(settings["data_dir"]), begun, options["init"])
     if not options["resume"]:
@@ -263,8 +289,8 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     task = Task(
         model=model,
         training=training,
-        tracks=lists.get("train_list", ()),
-        validation=lists["validation_list"],
+        tracks=tracks,
+        validation=validation,
         folders=folders,
         features=features,
         devices=devices,
@@ -342,19 +368,19 @@ def _configs(settings: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
 def _resumed(ctx: click.Context, folders: RunFolders, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of the run; an option given now must not contradict them."""
     saved = folders.read_settings()
-    given = {
-        name
-        for name in ctx.params
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
+    # --preset sets others in place of the defaults.
+    sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) in sources}
     if given & {"no_chnlatt", "no_tempatt"}:
         given.add("attention")
     options = {str(param.name): param.opts[0] for param in ctx.command.params}
     for part, fields in (("model", _fields(ModelConfig)), ("training", _fields(TrainConfig))):
         for name in fields:
             if name in given and saved[part][name] != settings[part][name]:
+                by_preset = ctx.get_parameter_source(name) is sources[1]
                 raise SettingsError(
-                    f"{options[name]} {settings[part][name]!r} contradicts "
+                    f"{'--preset with ' * by_preset}{options[name]} {settings[part][name]!r} "
+                    "contradicts "
                     f"{saved[part][name]!r}, with which the run {folders.models} began; "
                     "leave it out to resume"
                 )

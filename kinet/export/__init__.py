@@ -168,7 +168,7 @@ def export(
     check_target(target, form, force)
     with staging(target) as folder:
         staged = folder / NEW / target.name
-        job = {"model_file": str(Path(model_file).resolve()), "format": format}
+        job: dict[str, Any] = {"model_file": str(Path(model_file).resolve()), "format": format}
         job |= {"target": str(staged.resolve()), "precision": precision}
         job |= {"plugins": [str(file) for file in files_of(metadata.plugins)]}
         if reduced:
