@@ -116,16 +116,17 @@ def test_what_makes_a_validation_say_little_is_told():
 
 @pytest.fixture
 def layout(tmp_path, monkeypatch):
-    """Features of songs a to e, and no backend."""
+    """Features of songs a to e; the command ends before it trains."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     for track in listed(dict.fromkeys("abcde", 2)):
         np.save(tmp_path / "data" / track.path, np.ones((200, 12), np.float32))
 
-    def absent(*_):
-        raise BackendError("no backend here")
+    def stop(*_):
+        raise BackendError("this far and no farther")
 
-    monkeypatch.setattr(train, "start_backend", absent)
+    monkeypatch.setattr(train, "start_backend", lambda *_: 1)
+    monkeypatch.setattr(train, "_start_from", stop)
 
     def command(training, validation):
         for name, songs in (("T", training), ("V", validation)):
@@ -148,4 +149,42 @@ def test_the_command_tells_its_doubts(layout, capsys):
     shown = " ".join(capsys.readouterr().err.split())
     assert "the validation list has 2 songs of two and more versions; below 10" in shown
     assert "1 of 2 songs of the validation list are in the training list too, first b" in shown
-    assert shown.endswith("kinet: no backend here")
+    assert shown.endswith("kinet: this far and no farther")
+    assert shown.startswith("training: T; validation: V; features: data ")
+
+
+def test_what_kinet_split_writes_is_read_where_no_list_is_named(layout, capsys, tmp_path):
+    lines = (f"{track.song_id} {track.version_id}\n" for track in listed(dict.fromkeys("abcde", 2)))
+    (tmp_path / "data" / "list").write_text("".join(lines))
+    assert run(["split", "data/list", "--out", "meta", "--val", "0.4", "--test", "0"]) == 0
+    assert run(["train"]) == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "training: meta/list-TRAIN; validation: meta/list-VAL; features: data " in shown
+    # The layout of the original comes first.
+    for part in ("TRAIN", "VAL"):
+        (tmp_path / "meta" / f"list-{part}").rename(tmp_path / "meta" / f"SHS100K-{part}")
+        (tmp_path / "meta" / f"other-{part}").touch()
+    (tmp_path / "data" / "youtube_hpcp_npy").mkdir()
+    for path in tmp_path.glob("data/*.npy"):
+        path.rename(path.parent / "youtube_hpcp_npy" / path.name)
+    assert run(["train"]) == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "training: meta/SHS100K-TRAIN; validation: meta/SHS100K-VAL; features: data/you" in shown
+
+
+def test_of_several_lists_one_has_to_be_named(layout, capsys, tmp_path):
+    (tmp_path / "meta").mkdir()
+    for name in ("a-TRAIN", "b-TRAIN"):
+        (tmp_path / "meta" / name).touch()
+    assert run(["train"]) == 1
+    assert capsys.readouterr().err == (
+        "kinet: no list was named, and there are several: meta/a-TRAIN, meta/b-TRAIN; name one of "
+        "them\n"
+    )
+
+
+def test_without_lists_the_layout_is_explained(layout, capsys):
+    assert run(["train"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("kinet: no list meta/SHS100K-TRAIN here; the default layout is meta/<n")
+    assert shown.count("\n") == 1

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kinet.commands.options import (
-    TRAIN_LIST,
-    VALIDATION_LIST,
     data_option,
     engine_options,
+    list_option,
     path_type,
     plugin_option,
     read_complete_list,
@@ -81,22 +80,8 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     help="Other defaults: original, those of the original code. Options given beside it win.",
 )
 @data_option
-@click.option(
-    "--train-list",
-    "--train-ls",
-    "train_list",
-    type=path_type,
-    default=TRAIN_LIST,
-    help="The training list.",
-)
-@click.option(
-    "--validation-list",
-    "--val-ls",
-    "validation_list",
-    type=path_type,
-    default=VALIDATION_LIST,
-    help="The validation list.",
-)
+@list_option("TRAIN", "--train-list", "--train-ls", "train_list")
+@list_option("VAL", "--validation-list", "--val-ls", "validation_list")
 @click.option(
     "--scores",
     metavar="PACK",
@@ -265,26 +250,23 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     for name in model.attention:
         attention_modules.get(name)
     losses.get(training.loss).options(training.loss_options)
-    wanted = {"train_list": TRAIN_LIST, "validation_list": VALIDATION_LIST}
-    if settings["scores"]:
-        del wanted["train_list"]
-    lists = {
-        option: read_complete_list(Path(settings[option]), default, Path(settings["data_dir"]))
-        for option, default in wanted.items()
-    }
-    tracks, validation = lists.get("train_list", []), lists["validation_list"]
+    data_dir = Path(settings["data_dir"])
+    made_of = settings["scores"] or settings["train_list"]
+    tracks = [] if settings["scores"] else read_complete_list(Path(made_of), data_dir)
+    validation = read_complete_list(Path(settings["validation_list"]), data_dir)
     require_lists(tracks, validation)
-    for doubt in doubts(tracks, validation):
-        say(doubt)
     begun = folders.last if options["resume"] and folders.last.exists() else None
-    features = _features(Path(settings["data_dir"]), begun, options["init"])
+    features = _features(data_dir, begun, options["init"])
     if not options["resume"]:
         folders.write_settings(settings)
     devices = start_backend(options["backend"], options["gpu"])
+    say(f"training: {made_of}; validation: {settings['validation_list']}; features: {data_dir}")
+    for doubt in doubts(tracks, validation):
+        say(doubt)
+    start_from = _start_from(options["init"])
 
     from kinet.training.fitting import Task, train
 
-    start_from = _start_from(options["init"])
     made = _made_batches(settings, options["workers"])
     task = Task(
         model=model,
