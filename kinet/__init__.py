@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ def __dir__() -> list[str]:
 
 def build(
     block: str = "wider",
-    stages: int = 12,
+    stages: int = 4,
     *,
     features: FeatureConfig | None = None,
     **settings: Any,
@@ -160,7 +161,7 @@ def build(
 def build_classifier(
     songs: Sequence[str],
     block: str = "wider",
-    stages: int = 12,
+    stages: int = 4,
     *,
     dropout: float = 0.5,
     features: FeatureConfig | None = None,
@@ -234,7 +235,8 @@ def train(
     tag : str, optional
         Name of the run; by default made from the settings.
     model, training, features : ModelConfig, TrainConfig, FeatureConfig, optional
-        All settings; by default the original's.
+        All settings; by default what the benchmarks speak for. `ModelConfig.original` and
+        `TrainConfig.original` give those of the original code.
     optimizer : str or keras.optimizers.Optimizer, optional
         By default Adam with the rate of `training`, which falls along a cosine, epoch by epoch.
         One that is given has its own rate or schedule.
@@ -262,6 +264,11 @@ def train(
         If the run is there already and `resume` is not given.
     DataError, PluginError, BackendError, CheckpointError
         If lists, plug-ins, backend or the checkpoint cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        If the validation list has few songs, or songs of the training list.
     """
     from kinet.backend import choose
     from kinet.config import FeatureConfig, ModelConfig, TrainConfig
@@ -276,6 +283,10 @@ def train(
             "another tag"
         )
     choose()
+    from kinet.training.lists import doubts
+
+    for doubt in doubts(tracks, validation):
+        warnings.warn(doubt, stacklevel=2)
     from kinet.training.fitting import Task
     from kinet.training.fitting import train as fit
 

@@ -13,7 +13,7 @@ from kinet.errors import KinetError, printable, unknown_name
 
 COMMANDS = {
     "extract": "Make features of audio files.",
-    "show": "Draw the HPCP of a recording or a feature file.",
+    "show": "Draw the HPCP of a recording or a feature file, or tell what a model is.",
     "train": "Train a model from HPCP files.",
     "eval": "Rank a list of tracks with a model: mAP, P@10, MR1, hit@1.",
     "models": "List the models that come with kinet.",

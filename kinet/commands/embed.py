@@ -8,8 +8,8 @@ import click
 
 from kinet.commands.model_files import open_model
 from kinet.commands.options import (
-    TEST_LIST,
     data_option,
+    default_list,
     engine_options,
     path_type,
     plugin_option,
@@ -22,7 +22,13 @@ from kinet.files import digest_of, write_atomically
 
 
 @click.command("embed")
-@click.argument("list_file", metavar="LIST", type=path_type, default=TEST_LIST)
+@click.argument(
+    "list_file",
+    metavar="LIST",
+    type=path_type,
+    required=False,
+    callback=lambda _, __, given: given or default_list("TEST"),
+)
 @data_option
 @click.option(
     "--model-file",
@@ -46,7 +52,7 @@ def command(
     gpu: str | None,
     as_json: bool,
 ) -> None:
-    """Write the embeddings of the tracks of LIST.
+    """Write the embeddings of the tracks of LIST, by default the meta/*-TEST.
 
     The file holds the arrays embeddings (N, D), song_id (N,), version_id (N,), fingerprint, of
     the features, and model, the SHA-256 of the model file: embeddings of two models do not mix.
@@ -56,7 +62,7 @@ def command(
     from kinet.training.runs import newest_best
 
     require_target(out, force)
-    tracks = read_complete_list(list_file, TEST_LIST, data_dir)
+    tracks = read_complete_list(list_file, data_dir)
     model_file = model_file or newest_best()
     opened = open_model(model_file)
     digest = digest_of(opened.path)

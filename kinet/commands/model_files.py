@@ -35,6 +35,34 @@ class ModelFile:
     load: Callable[[int, str | None, str | None], Any]
 
 
+def is_export(path: Path) -> bool:
+    """Whether a path is, by its name, an exported model: a folder, or a file of another format."""
+    from kinet.export.formats import FORMATS
+
+    return path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}
+
+
+def is_model(path: Path) -> bool:
+    """Whether a path is, by its name, a model file or an exported model."""
+    return path.suffix == ".keras" or is_export(path)
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What a model file says of itself, JSON-ready, and its digest; no backend is loaded.
+
+    Raises
+    ------
+    CheckpointError, ExportError
+        As `open_model`.
+    """
+    from kinet.checkpoint import read_metadata
+    from kinet.export import read_export_metadata
+    from kinet.files import digest_of
+
+    said = read_export_metadata(path) if is_export(path) else read_metadata(path).to_dict()
+    return {"path": str(path), "digest": digest_of(path), **said}
+
+
 def open_model(path: Path) -> ModelFile:
     """Read what a model file, or a model that comes with kinet, says of itself.
 
@@ -44,10 +72,9 @@ def open_model(path: Path) -> ModelFile:
         If it is neither a model nor an export of kinet's, nor the name of a model.
     """
     from kinet.checkpoint import read_metadata
-    from kinet.export.formats import FORMATS
 
     path = model_path(path)
-    if path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}:
+    if is_export(path):
         from kinet.export import load_export, read_export_metadata
 
         said = read_export_metadata(path)

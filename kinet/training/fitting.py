@@ -29,6 +29,7 @@ from kinet.training.averages import Averages
 from kinet.training.data import Batches, EpochData
 from kinet.training.epochs import Epochs, momentum_for, shorten_averages
 from kinet.training.keeping import Keeper, Listener, is_finished
+from kinet.training.lists import require_lists
 from kinet.training.log import Record, RunLog
 from kinet.training.ranking import Ranking
 from kinet.training.runs import RunFolders
@@ -111,6 +112,7 @@ def train(
     DataError, SettingsError, PluginError, BackendError, CheckpointError
         If lists, settings, plug-ins, devices or the checkpoint cannot be used.
     """
+    require_lists(task.tracks, task.validation)
     ranking = Ranking(task.validation, task.model.vectors)
     loss = losses.registry.get(task.training.loss)
     size = task.training.versions_per_song or loss.versions_per_song
