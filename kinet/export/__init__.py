@@ -39,7 +39,7 @@ from kinet.export.formats import (
     get_format,
 )
 from kinet.export.placing import NEW, OLD, check_target, default_target, place, size, staging
-from kinet.plugins import imported_files
+from kinet.plugins import files_of
 
 __all__ = [
     "FORMATS",
@@ -154,7 +154,8 @@ def export(
     """
     form = get_format(format)
     check_precision(form, precision)
-    vectors = read_metadata(model_file).model.vectors
+    metadata = read_metadata(model_file)
+    vectors = metadata.model.vectors
     reduced = precision != FULL_PRECISION
     if reduced and not tracks:
         raise ExportError(
@@ -169,6 +170,7 @@ def export(
         staged = folder / NEW / target.name
         job = {"model_file": str(Path(model_file).resolve()), "format": format}
         job |= {"target": str(staged.resolve()), "precision": precision}
+        job |= {"plugins": [str(file) for file in files_of(metadata.plugins)]}
         if reduced:
             np.save(folder / TRACKS, first_vectors(tracks, vectors))
         # One process per backend; one does both where the backends are the same.
@@ -198,8 +200,7 @@ def export(
 
 def _run_child(backend: str, job: dict[str, Any], folder: Path, form: Format) -> None:
     """Do the tasks of `job` under `backend`, on the CPU, where float32 is float32."""
-    plugins = [str(file) for file in imported_files()]
-    (folder / "job.json").write_text(json.dumps({**job, "plugins": plugins}))
+    (folder / "job.json").write_text(json.dumps(job))
     surroundings = {
         **os.environ,
         "KERAS_BACKEND": backend,
