@@ -90,11 +90,11 @@ def write_original(path, model):
 
 
 def write_music(folder):
-    """Three songs in two versions each, as recordings of some seconds."""
+    """Three songs in two versions each, as recordings of twelve seconds."""
     rng = np.random.default_rng(0)
     time = np.arange(22050 // 2) / 22050
     for song in ("Yesterday", "Summertime", "Hallelujah"):
-        tune = rng.integers(-12, 12, 8)
+        tune = rng.integers(-12, 12, 24)
         (folder / song).mkdir(parents=True)
         for version, suffix, key in (("studio", "flac", 0), ("live", "mp3", 3)):
             notes = [np.sin(2 * np.pi * 440 * 2 ** ((n + key) / 12) * time) for n in tune]
