@@ -13,7 +13,7 @@ from kinet.commands.libraries import (
     described_match,
     folder_or_library,
     model_name_option,
-    said_of_place,
+    show_file,
     show_where,
     workers_option,
 )
@@ -87,7 +87,7 @@ def command(
         writer.writerows(row for answer in answers for row in _rows(answer))
     else:
         for answer in answers:
-            _show(answer, is_calibrated, threshold)
+            _show(answer, where, is_calibrated, threshold)
         if not is_calibrated:
             say(
                 "scores are not calibrated: they rank, but are no probabilities (kinet index "
@@ -96,7 +96,7 @@ def command(
     ctx.exit(1 if any(answer.fault for answer in answers) else 0)
 
 
-def _show(answer: Answer, is_calibrated: bool, threshold: float) -> None:
+def _show(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
     from kinet.reading import show_path
 
     name = show_path(answer.path)
@@ -113,7 +113,7 @@ def _show(answer: Answer, is_calibrated: bool, threshold: float) -> None:
             *(rank, match.title, match.artist, f"{match.score:.3f}"),
             *([f"{match.probability:.3f}"] if match.probability is not None else []),
             *(show_where(match), f"{match.transposition:+d}", f"{match.tempo_ratio:.2f}"),
-            said_of_place(match),
+            show_file(match, where),
         )
         for rank, match in enumerate(answer.matches, start=1)
     ]

@@ -237,7 +237,7 @@ def calibrate(library: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    with opened(library) as here, tracks_progress("comparing", unit="recordings") as progress:
+    with opened(library) as here, tracks_progress("comparing", unit="pairs") as progress:
         learned = here.calibrate(progress)
     if as_json:
         show_json(asdict(learned))

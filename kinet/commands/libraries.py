@@ -104,12 +104,14 @@ def show_where(match: Match) -> str:
     return f"{here} ~ {clock(passage.start_b)}-{clock(passage.end_b)}"
 
 
-def said_of_place(match: Match) -> str:
-    """The file of a match, and how many others the song has."""
+def show_file(match: Match, where: Path) -> str:
+    """The file of a match, in a folder without that, and how many others the song has."""
     from kinet.reading import show_path
 
+    root = where.resolve()
+    path = match.path.relative_to(root) if match.path.is_relative_to(root) else match.path
     more = f" (+{len(match.others)})" if match.others else ""
-    return f"{show_path(match.path.name)}{more}"
+    return f"{show_path(path)}{more}"
 
 
 def described_match(match: Match) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def find(
     queries : path, or sequence of path
         Recordings of 10 seconds or more.
     where : path
-        A folder, whose library is made in ``.kinet`` in it, kept, and brought up to date; or the
-        file of a library.
+        A folder, whose library is made in ``.kinet`` in it, kept, and brought up to date: it has
+        the recordings of the folder, and no others; or the file of a library.
     top, threshold
         As of `Library.find`.
     model : str, optional
@@ -102,6 +102,8 @@ def open_anything(
     """
     if not Path(where).is_dir():
         return Library.open(where, model)
+    # One name, so that its files are known by whatever link it is reached.
+    where = os.path.realpath(where)
     path = Path(where, IN_FOLDER)
     try:
         path.parent.mkdir(exist_ok=True)
@@ -115,7 +117,7 @@ def open_anything(
     )
     try:
         added = library.add([where], workers, progress)
-        gone = library.forget_missing(where)
+        gone = library.keep_only(where)
         if told:
             told(added, gone)
     except BaseException:

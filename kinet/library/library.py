@@ -203,17 +203,17 @@ class Library:
         self._take_out(out)
         return list(out)
 
-    def forget_missing(self, folder: PathLike) -> list[Path]:
-        """Take out files below a folder that are no more there; gives them."""
+    def keep_only(self, folder: PathLike) -> list[Path]:
+        """Take out what is not below a folder, or no more there; gives it."""
         root = Path(os.path.abspath(folder))
-        gone = [
+        out = [
             file.path
             for file in self.files()
-            if file.path.is_relative_to(root) and not file.path.exists()
+            if not (file.path.is_relative_to(root) and file.path.exists())
         ]
-        if gone:
-            self._take_out(gone)
-        return gone
+        if out:
+            self._take_out(out)
+        return out
 
     def _take_out(self, paths: Iterable[Path]) -> None:
         with self._store.writing():

@@ -99,8 +99,8 @@ def calibrate_library(
 ) -> Calibration:
     """Learn from the recordings whose songs were stated; within `Store.reading`.
 
-    Each is a query in turn: all other versions of its song, and the nearest recordings of other
-    songs, are compared with it.
+    Each is compared with all other versions of its song, and with the nearest recordings of other
+    songs.
 
     Raises
     ------
@@ -114,19 +114,29 @@ def calibrate_library(
     if len(known) > _LEARNED_FROM:
         drawn = np.random.default_rng(0).permutation(len(known))[:_LEARNED_FROM]
         known = [known[i] for i in sorted(drawn)]
-    scores, similarities, labels = [], [], []
-    for done, place in enumerate(known, start=1):
-        number = numbers[place]
-        digest = snapshot.hashes[place].tobytes() + b"\0" * 24
-        query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
-        listed = shortlist(snapshot, query, len(numbers))
-        near = [pair for pair in listed if songs[pair[0]] and songs[pair[0]] != songs[place]]
-        versions = [pair for pair in listed if songs[pair[0]] == songs[place]]
-        for other, similarity in [*versions, *near[:_OTHERS]]:
-            match = compared(shelf, query, other, similarity)
-            scores.append(match.score)
-            similarities.append(similarity)
-            labels.append(songs[other] == songs[place])
+    pairs: dict[tuple[int, int], float] = {}
+    for place in known:
+        for other, similarity in _pairs_with(store, shelf, place, songs):
+            pairs.setdefault((min(place, other), max(place, other)), similarity)
+    scores = []
+    for done, ((one, other), similarity) in enumerate(pairs.items(), start=1):
+        query = Query(shelf.hpcp(numbers[one]), snapshot.vectors[:0], b"")
+        scores.append(compared(shelf, query, other, similarity).score)
         if progress:
-            progress(done, len(known))
-    return calibrate(scores, similarities, labels)
+            progress(done, len(pairs))
+    labels = [songs[one] == songs[other] for one, other in pairs]
+    return calibrate(scores, list(pairs.values()), labels)
+
+
+def _pairs_with(
+    store: Store, shelf: Shelf, place: int, songs: list[str]
+) -> list[tuple[int, float]]:
+    """Other versions of a recording's song, and the nearest recordings of other songs."""
+    snapshot = shelf.snapshot
+    number = int(snapshot.numbers[place])
+    digest = snapshot.hashes[place].tobytes()
+    query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
+    listed = [pair for pair in shortlist(snapshot, query, len(songs)) if songs[pair[0]]]
+    versions = [pair for pair in listed if songs[pair[0]] == songs[place]]
+    others = [pair for pair in listed if songs[pair[0]] != songs[place]]
+    return versions + others[:_OTHERS]
