@@ -38,6 +38,7 @@ WITHOUT_BACKEND = [
     "tests/test_harmony.py",
     "tests/test_hpcp.py",
     "tests/test_inspection.py",
+    "tests/test_library.py",
     "tests/test_manifest.py",
     "tests/test_matching.py",
     "tests/test_metrics.py",

@@ -18,6 +18,10 @@ embed
     Model and HPCP, features or recordings to embeddings.
 evaluate
     Embeddings and song labels to metrics.
+find
+    Recordings to the songs of a folder of music, or of a library.
+Library
+    Recordings with their features and embeddings in one file, in which songs are found.
 
 Of `blocks`, `attention`, `losses` and `datasets`, ``register`` makes a plug-in of your own known.
 
@@ -48,11 +52,13 @@ if TYPE_CHECKING:
     from kinet.data.tracks import Track, read_tracks
     from kinet.evaluation import evaluate
     from kinet.extraction import extract_file as extract
+    from kinet.library import Library, find
     from kinet.network import embedder_of
     from kinet.training.data import TrainingData
     from kinet.training.ranking import Ranking
 
 __all__ = [
+    "Library",
     "Ranking",
     "TrainingData",
     "__version__",
@@ -65,6 +71,7 @@ __all__ = [
     "embedder_of",
     "evaluate",
     "extract",
+    "find",
     "list_models",
     "load",
     "losses",
@@ -75,8 +82,10 @@ __all__ = [
 
 # Imported when they are asked for, each from its room.
 _ROOMS = {
+    "Library": ("kinet.library", "Library"),
     "evaluate": ("kinet.evaluation", "evaluate"),
     "extract": ("kinet.extraction", "extract_file"),
+    "find": ("kinet.library", "find"),
     "read_tracks": ("kinet.data.tracks", "read_tracks"),
     "save": ("kinet.checkpoint", "save"),
 }
