@@ -87,7 +87,7 @@ def command(
         writer.writerows(row for answer in answers for row in _rows(answer))
     else:
         for answer in answers:
-            _show(answer, where, is_calibrated, threshold)
+            show_answer(answer, where, is_calibrated, threshold)
         if not is_calibrated:
             say(
                 "scores are not calibrated: they rank, but are no probabilities (kinet index "
@@ -96,7 +96,8 @@ def command(
     ctx.exit(1 if any(answer.fault for answer in answers) else 0)
 
 
-def _show(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
+def show_answer(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
+    """Print the songs that were found for a query, or what stands in their place."""
     from kinet.reading import show_path
 
     name = show_path(answer.path)
