@@ -107,8 +107,17 @@ def test_entries_come_back_in_the_order_of_the_ids(tmp_path):
     write_manifest(tmp_path, entries)
     assert read_manifest(tmp_path) == [entries[2], entries[1], entries[0]]
     header, line = (tmp_path / "manifest.csv").read_bytes().split(b"\n")[:2]
-    assert header == b"song_id,version_id,source,bytes,modified_ns,seconds,vectors,fingerprint"
-    assert line == b"S,v1,/caf\xe9.wav,0,1795375781118617216,12.500,26,c410c87cfcc0"
+    assert header.decode() == HEADER.strip() + ",title,artist"
+    assert line == b"S,v1,/caf\xe9.wav,0,1795375781118617216,12.500,26,c410c87cfcc0,,"
+
+
+def test_titles_come_back_and_manifests_without_them_are_read(tmp_path):
+    titled = dataclasses.replace(ENTRY, title='Help, "live"', artist="Die Ärzte")
+    write_manifest(tmp_path, [titled])
+    assert read_manifest(tmp_path) == [titled]
+    (tmp_path / "manifest.csv").write_text(HEADER + LINE)
+    [found] = read_manifest(tmp_path)
+    assert (found.source, found.title, found.artist) == ("a.wav", "", "")
 
 
 def test_the_list_has_the_same_tracks(tmp_path):
