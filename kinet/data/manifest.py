@@ -18,9 +18,10 @@ from pathlib import Path
 
 from kinet.config import FeatureConfig
 from kinet.data.packing import PackedFile
+from kinet.data.tracks import Track
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_atomically, write_text_atomically
-from kinet.reading import open_regular, reason
+from kinet.reading import open_regular, reason, show_path
 
 FEATURES = "features.json"
 MANIFEST = "manifest.csv"
@@ -299,6 +300,36 @@ def read_manifest(data_dir: str | os.PathLike[str]) -> list[Entry]:
         return [_entry(row, header) for row in reader]
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path}:{reader.line_num}: {error}; {mend}") from error
+
+
+def origins_of(data_dir: str | os.PathLike[str], tracks: Iterable[Track]) -> list[tuple[str, str]]:
+    """Title and recording of tracks, as far as the manifest of their features tells.
+
+    Parameters
+    ----------
+    data_dir : path
+        Folder of the features, or a packed file, which has no manifest.
+    tracks : iterable of Track
+        Whose.
+
+    Returns
+    -------
+    list of (str, str)
+        Title and path of the recording, both printable; empty where nothing tells.
+
+    Raises
+    ------
+    DataError
+        As `read_manifest`.
+
+    Examples
+    --------
+    >>> origins_of("nowhere", [Track("s1", "v1", Path("s1_v1.npy"))])
+    [('', '')]
+    """
+    known = {(entry.song_id, entry.version_id): entry for entry in read_manifest(data_dir)}
+    found = (known.get((track.song_id, track.version_id)) for track in tracks)
+    return [(show_path(e.title), show_path(e.source)) if e else ("", "") for e in found]
 
 
 def _lines(entries: Iterable[Entry]) -> str:
