@@ -66,6 +66,7 @@ def command(
 def _find(
     out: Path, songs: int, seed: int, backend: str | None, gpu: str | None, as_json: bool
 ) -> None:
+    from kinet.library.pages import write_answer
     from kinet.versions.recordings import write_music
 
     started = time.monotonic()
@@ -76,6 +77,8 @@ def _find(
     with folder_or_library(made.folder, MODEL, None) as library:
         say(f"3/3 looking for the song of {made.query}: {made.title}, played in another way")
         [answer] = library.find([made.query], top=5)
+    page = out / "recording.html"
+    write_answer(page, answer)
     rank = [match.title for match in answer.matches].index(made.title) + 1
     if as_json:
         songs_found = [
@@ -86,6 +89,7 @@ def _find(
             {
                 "query": str(made.query),
                 "folder": str(made.folder),
+                "page": str(page),
                 "title": made.title,
                 "rank": rank,
                 "songs": songs_found,
@@ -95,4 +99,5 @@ def _find(
         return
     show_answer(answer, made.folder, False, 0.0)
     say(f"its own song has rank {rank} of {songs}; {time.monotonic() - started:.0f} s in all")
-    say(f"your own: kinet find RECORDING --in FOLDER; to listen: {made.query}, {made.folder}")
+    say(f"to see and hear where they match: {page}")
+    say("with your own music: kinet find RECORDING --in FOLDER")

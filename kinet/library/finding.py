@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,8 @@ class Match:
         Where: seconds of the query (a) and of the recording (b), the longest first.
     others : tuple of pathlib.Path
         Further files of the song that match, exact copies too.
+    hpcp : ndarray of float32, shape (T, 12)
+        Of the recording.
     """
 
     title: str
@@ -63,6 +65,7 @@ class Match:
     tempo_ratio: float
     passages: tuple[Passage, ...]
     others: tuple[Path, ...]
+    hpcp: NDArray[np.float32] = field(repr=False, compare=False)
 
     @property
     def confidence(self) -> float:
@@ -175,7 +178,8 @@ def compared(shelf: Shelf, query: Query, place: int, similarity: float) -> Match
     """Query and one recording, aligned."""
     number = int(shelf.snapshot.numbers[place])
     files = shelf.files[number]
-    found = align(query.hpcp, shelf.hpcp(number), shelf.features)
+    hpcp = shelf.hpcp(number)
+    found = align(query.hpcp, hpcp, shelf.features)
     calibration = shelf.calibration
     return Match(
         title=files[0].title,
@@ -189,6 +193,7 @@ def compared(shelf: Shelf, query: Query, place: int, similarity: float) -> Match
         tempo_ratio=found.tempo_ratio,
         passages=found.passages,
         others=tuple(file.path for file in files[1:]),
+        hpcp=hpcp,
     )
 
 

@@ -14,7 +14,6 @@ from kinet.errors import CheckpointError
 from kinet.features.fourier_magnitudes import PATCHES, fourier_magnitudes
 from kinet.files import digest_of
 from kinet.reading import show_path
-from kinet.weights import model_path, names
 
 #: The descriptor without training, `kinet.features.fourier_magnitudes`: no backend is needed.
 DESCRIPTOR = "fourier"
@@ -48,7 +47,7 @@ def find_model(name: str) -> LibraryModel:
     Parameters
     ----------
     name : str
-        ``fourier``, a name of `kinet.list_models`, or the path of a model file or an export.
+        ``fourier``, or the path of a model file or an export.
 
     Raises
     ------
@@ -62,15 +61,14 @@ def find_model(name: str) -> LibraryModel:
     """
     if name == DESCRIPTOR:
         return LibraryModel(name, _descriptor_digest(), FeatureConfig(), _descriptor)
-    path = model_path(name)
+    path = Path(name)
     if not path.exists():
         raise CheckpointError(
-            f"no model {show_path(name)}; allowed: {', '.join([DESCRIPTOR, *names()])}, or the "
-            "path of a model file or an export"
+            f"no model {show_path(name)}; allowed: {DESCRIPTOR}, or the path of a model file or an "
+            "export"
         )
     features, load = _of_file(path)
-    known = name if str(path) != name else str(path.absolute())
-    return LibraryModel(known, digest_of(path), features, load)
+    return LibraryModel(str(path.absolute()), digest_of(path), features, load)
 
 
 def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[], Embedder]]:
