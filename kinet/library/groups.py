@@ -135,7 +135,6 @@ def _seen_from(match: Match, shelf: Shelf, place: int) -> Match:
         tempo_ratio=1 / match.tempo_ratio,
         passages=tuple(map(_turned, match.passages)),
         others=tuple(file.path for file in files[1:]),
-        hpcp=shelf.hpcp(int(shelf.snapshot.numbers[place])),
     )
 
 

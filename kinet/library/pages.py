@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kinet import page
 from kinet.config import FeatureConfig
 from kinet.errors import DataError
@@ -39,13 +42,14 @@ def write_answer(path: PathLike, answer: Answer, config: FeatureConfig | None = 
         said = answer.fault or "nothing was found for it"
         raise DataError(f"no page of {show_path(answer.path)}: {said}; need a query with songs")
     first = page.Recording(answer.title, answer.hpcp, _sound(answer.path))
-    page.write_page(path, first, [_match(match) for match in answer.matches], config)
+    matches = [_match(match, match.hpcp) for match in answer.matches if match.hpcp is not None]
+    page.write_page(path, first, matches, config)
 
 
-def _match(match: Match) -> page.Match:
+def _match(match: Match, hpcp: NDArray[np.float32]) -> page.Match:
     title = f"{match.title} - {match.artist}" if match.artist else match.title
     return page.Match(
-        page.Recording(title, match.hpcp, _sound(match.path)),
+        page.Recording(title, hpcp, _sound(match.path)),
         Alignment(match.score, match.transposition, match.tempo_ratio, match.passages),
     )
 
