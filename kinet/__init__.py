@@ -18,6 +18,10 @@ embed
     Model and HPCP, features or recordings to embeddings.
 evaluate
     Embeddings and song labels to metrics.
+find
+    Recordings to the songs of a folder of music, or of a library.
+Library
+    Recordings with their features and embeddings in one file, in which songs are found.
 
 Of `blocks`, `attention`, `losses` and `datasets`, ``register`` makes a plug-in of your own known.
 
@@ -33,6 +37,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,11 +52,13 @@ if TYPE_CHECKING:
     from kinet.data.tracks import Track, read_tracks
     from kinet.evaluation import evaluate
     from kinet.extraction import extract_file as extract
+    from kinet.library import Library, find
     from kinet.network import embedder_of
     from kinet.training.data import TrainingData
     from kinet.training.ranking import Ranking
 
 __all__ = [
+    "Library",
     "Ranking",
     "TrainingData",
     "__version__",
@@ -64,6 +71,7 @@ __all__ = [
     "embedder_of",
     "evaluate",
     "extract",
+    "find",
     "list_models",
     "load",
     "losses",
@@ -74,8 +82,10 @@ __all__ = [
 
 # Imported when they are asked for, each from its room.
 _ROOMS = {
+    "Library": ("kinet.library", "Library"),
     "evaluate": ("kinet.evaluation", "evaluate"),
     "extract": ("kinet.extraction", "extract_file"),
+    "find": ("kinet.library", "find"),
     "read_tracks": ("kinet.data.tracks", "read_tracks"),
     "save": ("kinet.checkpoint", "save"),
 }
@@ -110,7 +120,7 @@ def __dir__() -> list[str]:
 
 def build(
     block: str = "wider",
-    stages: int = 12,
+    stages: int = 4,
     *,
     features: FeatureConfig | None = None,
     **settings: Any,
@@ -160,7 +170,7 @@ def build(
 def build_classifier(
     songs: Sequence[str],
     block: str = "wider",
-    stages: int = 12,
+    stages: int = 4,
     *,
     dropout: float = 0.5,
     features: FeatureConfig | None = None,
@@ -234,7 +244,8 @@ def train(
     tag : str, optional
         Name of the run; by default made from the settings.
     model, training, features : ModelConfig, TrainConfig, FeatureConfig, optional
-        All settings; by default the original's.
+        All settings; by default what the benchmarks speak for. `ModelConfig.original` and
+        `TrainConfig.original` give those of the original code.
     optimizer : str or keras.optimizers.Optimizer, optional
         By default Adam with the rate of `training`, which falls along a cosine, epoch by epoch.
         One that is given has its own rate or schedule.
@@ -262,6 +273,11 @@ def train(
         If the run is there already and `resume` is not given.
     DataError, PluginError, BackendError, CheckpointError
         If lists, plug-ins, backend or the checkpoint cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        If the validation list has few songs, or songs of the training list.
     """
     from kinet.backend import choose
     from kinet.config import FeatureConfig, ModelConfig, TrainConfig
@@ -276,6 +292,10 @@ def train(
             "another tag"
         )
     choose()
+    from kinet.training.lists import doubts
+
+    for doubt in doubts(tracks, validation):
+        warnings.warn(doubt, stacklevel=2)
     from kinet.training.fitting import Task
     from kinet.training.fitting import train as fit
 
@@ -295,12 +315,13 @@ def train(
 
 
 def load(path: str | Path) -> Any:
-    """Load the embedder of a model file.
+    """Load the embedder of a model file, or of a model that comes with kinet.
 
     Parameters
     ----------
-    path : path
-        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's.
+    path : str or path
+        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's; or a name of
+        `list_models`, such as ``"small"``.
 
     Returns
     -------
@@ -310,11 +331,20 @@ def load(path: str | Path) -> Any:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or needs something that is not installed.
+        If the file is missing, damaged or needs something that is not installed, or no model has
+        the name.
+
+    Examples
+    --------
+    >>> import kinet
+    >>> kinet.load("small").output_shape
+    (None, 256)
     """
     from kinet.backend import choose
     from kinet.checkpoint import load_model, read_metadata
+    from kinet.weights import model_path
 
+    path = model_path(path)
     read_metadata(path)  # a wrong file is refused before a backend is loaded
     choose()
     from kinet.network import embedder_of
@@ -323,15 +353,17 @@ def load(path: str | Path) -> Any:
 
 
 def list_models() -> list[str]:
-    """Names of the models that come with kinet: none yet.
+    """Names of the models that come with kinet, for `load`; ``kinet models`` tells of them.
 
     Examples
     --------
     >>> import kinet
-    >>> kinet.list_models()
-    []
+    >>> "small" in kinet.list_models()
+    True
     """
-    return []
+    from kinet.weights import names
+
+    return names()
 
 
 def embed(

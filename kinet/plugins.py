@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def plugins_of(model: ModelConfig, loss: str | None = None) -> tuple[PluginUse, 
 
     Examples
     --------
-    >>> [use.name for use in plugins_of(ModelConfig(), "softmax")]
+    >>> [use.name for use in plugins_of(ModelConfig.original(), "softmax")]
     ['wider', 'channel', 'temporal', 'softmax']
     """
     names = [("block", model.block), *(("attention", name) for name in model.attention)]
@@ -89,8 +90,14 @@ def import_file(file: str | os.PathLike[str]) -> None:
 
 
 def imported_files() -> list[Path]:
-    """What `import_file` has imported, for another process that needs the same plug-ins."""
+    """What `import_file` has imported, in that order."""
     return list(_imported)
+
+
+def files_of(uses: Iterable[PluginUse]) -> list[Path]:
+    """The imported files that a network's plug-ins came from, for a process that loads it too."""
+    names = {use.file for use in uses}
+    return [path for path in _imported if path.name in names]
 
 
 def _registered() -> list[tuple[str, str]]:

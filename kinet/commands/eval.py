@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model
+from kinet.commands.model_files import open_model
 from kinet.commands.options import (
-    TEST_LIST,
     data_option,
     engine_options,
+    list_option,
     path_type,
     plugin_option,
     read_complete_list,
@@ -20,7 +20,7 @@ from kinet.commands.options import (
     require_target,
 )
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
-from kinet.data.manifest import require_same_features
+from kinet.data.manifest import origins_of, require_same_features
 from kinet.data.tracks import Track, present, read_tracks
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
@@ -29,8 +29,12 @@ from kinet.metrics import Metrics
 
 @click.command("eval")
 @data_option
-@click.option("--test-list", "--test-ls", "test_list", type=path_type, default=TEST_LIST)
-@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@list_option("TEST", "--test-list", "--test-ls", "test_list")
+@click.option(
+    "--model-file",
+    type=path_type,
+    help="A file, or a name of kinet models. By default the best of the newest run.",
+)
 @click.option(
     "-S",
     "--stages",
@@ -75,10 +79,11 @@ def command(
         require_target(per_query, force=True)
     missing: list[Track] = []
     if allow_missing:
-        require_layout(test_list, TEST_LIST)
+        require_layout(test_list)
         tracks, missing = present(read_tracks(test_list, data_dir))
     else:
-        tracks = read_complete_list(test_list, TEST_LIST, data_dir)
+        tracks = read_complete_list(test_list, data_dir)
+    origins = origins_of(data_dir, tracks) if per_query else []
     if model_file is None:
         model_file = newest_best()
         say(f"model: {model_file}")
@@ -98,7 +103,7 @@ def command(
             rows, [track.song_id for track in tracks], protocol=protocol, progress=progress
         )
     if per_query:
-        write_text_atomically(per_query, _per_query(metrics, tracks))
+        write_text_atomically(per_query, _per_query(metrics, tracks, origins))
     report = {
         "model": str(model_file),
         "list": str(test_list),
@@ -113,10 +118,11 @@ def command(
         show_metrics(report)
 
 
-def _per_query(metrics: Metrics, tracks: list[Track]) -> str:
+def _per_query(metrics: Metrics, tracks: list[Track], origins: list[tuple[str, str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["song_id", "version_id", "average_precision", "precision_at_10", "first_rank"])
+    measures = ("average_precision", "precision_at_10", "first_rank")
+    writer.writerow(["song_id", "version_id", *measures, "title", "recording"])
     values = zip(
         metrics.query_index,
         metrics.average_precision,
@@ -126,5 +132,13 @@ def _per_query(metrics: Metrics, tracks: list[Track]) -> str:
     )
     for index, precision, at_10, first in values:
         track = tracks[index]
-        writer.writerow([track.song_id, track.version_id, precision, at_10, first])
+        song, version, title, recording = map(
+            _as_text, (track.song_id, track.version_id, *origins[index])
+        )
+        writer.writerow([song, version, precision, at_10, first, title, recording])
     return text.getvalue()
+
+
+def _as_text(text: str) -> str:
+    """`text` that a spreadsheet does not take for a formula, which it would run."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
