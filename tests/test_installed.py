@@ -20,6 +20,13 @@ def test_version_and_plugins(tmp_path):
     assert {"simple", "bottleneck", "wider"} <= {row["name"] for row in listed}
 
 
+def test_the_page_of_a_match_comes_with_its_script(tmp_path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).random((60, 12)))
+    compared = kinet("compare", "a.npy", "a.npy", "--html", "match.html", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert "class Deck" in (tmp_path / "match.html").read_text()
+
+
 def test_train_and_eval(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "data").mkdir()
