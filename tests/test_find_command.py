@@ -163,7 +163,7 @@ def test_a_page_is_of_one_query_and_of_an_answer(music, out, tmp_path):
     assert "--html is of one QUERY, and 2 were given" in told
     _, told = out("find", query, "--in", music, "--html", tmp_path / "no" / "a.html", code=1)
     assert "cannot be written: no folder" in told
-    with pytest.raises(DataError, match="no page of x.wav: too short; need a query with songs"):
+    with pytest.raises(DataError, match=r"no page of x\.wav: too short; need a query with songs"):
         write_answer(tmp_path / "a.html", Answer(Path("x.wav"), "too short"))
     assert not (tmp_path / "a.html").exists()
 
