@@ -19,7 +19,7 @@ from typing import Any
 import click
 from cells import Cells
 from machine import in_a_process
-from options import attention_option, several
+from options import FULL_SIZE, attention_option, several
 from original import DISTRIBUTIONS, start_backend
 from timing import seconds_of
 
@@ -106,7 +106,7 @@ STAGES = tuple(map(str, STAGE_COUNTS))
 @click.option("--epochs", type=int, default=20, show_default=True)
 @click.option("--batch", type=int, default=TrainConfig.batch_size, show_default=True)
 @click.option("--lr", type=float, default=TrainConfig.learning_rate, show_default=True)
-@click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
+@click.option("--channels", type=int, default=FULL_SIZE.channels, show_default=True)
 @click.option("--vectors", type=int, default=ModelConfig.vectors, show_default=True, help="T.")
 @attention_option
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)

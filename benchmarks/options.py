@@ -9,6 +9,9 @@ import click
 from kinet.attention import registry as attention_modules
 from kinet.config import ModelConfig
 
+# What is measured unless options say otherwise: the size of the original.
+FULL_SIZE = ModelConfig.original()
+
 
 def several(values: tuple[str, ...], default: tuple[str, ...]) -> dict[str, Any]:
     """Settings of an option that can be given several times, with these values."""
@@ -36,7 +39,7 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 
 attention_option = click.option(
     "--attention",
-    default=",".join(ModelConfig.attention),
+    default=",".join(FULL_SIZE.attention),
     show_default=True,
     callback=_names,
     help="Attention modules, or none.",

@@ -28,7 +28,7 @@ import numpy as np
 from arithmetic import multiply_adds
 from cells import Cells
 from machine import in_a_process
-from options import attention_option, several
+from options import FULL_SIZE, attention_option, several
 from timing import in_turns, per_second, ratio, significant
 
 from kinet.backend import choose, compiled_for_inference, import_quietly
@@ -95,7 +95,7 @@ def beside_ours(config: ModelConfig, batch: int, seconds: float) -> dict[str, An
 @click.option("--block", "blocks", **several(BLOCKS, BLOCKS))
 @click.option("--stages", **several(tuple(map(str, STAGE_COUNTS)), tuple(map(str, STAGE_COUNTS))))
 @attention_option
-@click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
+@click.option("--channels", type=int, default=FULL_SIZE.channels, show_default=True)
 @click.option("--vectors", type=int, default=ModelConfig.vectors, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Of ours.")
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="For each of both.")

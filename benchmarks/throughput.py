@@ -22,7 +22,7 @@ from exported_forms import Lists, exported
 from loader import loader
 from machine import in_a_process
 from measuring import Form
-from options import attention_option, several
+from options import FULL_SIZE, attention_option, several
 from steps import steps
 
 from kinet.backend import BACKENDS, installed
@@ -108,7 +108,7 @@ def _key(part: str, form: Form) -> dict[str, Any]:
 @click.option("--backend", "backends", **several(BACKENDS, tuple(installed()[:1])))
 @click.option("--precision", "precisions", **several(PRECISIONS, PRECISIONS[:1]))
 @attention_option
-@click.option("--channels", type=int, default=ModelConfig.channels, show_default=True)
+@click.option("--channels", type=int, default=FULL_SIZE.channels, show_default=True)
 @click.option("--vectors", type=int, default=ModelConfig.vectors, show_default=True, help="T.")
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="For each timed step.")
 @click.option(

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def __dir__() -> list[str]:
 
 def build(
     block: str = "wider",
-    stages: int = 12,
+    stages: int = 4,
     *,
     features: FeatureConfig | None = None,
     **settings: Any,
@@ -169,7 +170,7 @@ def build(
 def build_classifier(
     songs: Sequence[str],
     block: str = "wider",
-    stages: int = 12,
+    stages: int = 4,
     *,
     dropout: float = 0.5,
     features: FeatureConfig | None = None,
@@ -243,7 +244,8 @@ def train(
     tag : str, optional
         Name of the run; by default made from the settings.
     model, training, features : ModelConfig, TrainConfig, FeatureConfig, optional
-        All settings; by default the original's.
+        All settings; by default what the benchmarks speak for. `ModelConfig.original` and
+        `TrainConfig.original` give those of the original code.
     optimizer : str or keras.optimizers.Optimizer, optional
         By default Adam with the rate of `training`, which falls along a cosine, epoch by epoch.
         One that is given has its own rate or schedule.
@@ -271,6 +273,11 @@ def train(
         If the run is there already and `resume` is not given.
     DataError, PluginError, BackendError, CheckpointError
         If lists, plug-ins, backend or the checkpoint cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        If the validation list has few songs, or songs of the training list.
     """
     from kinet.backend import choose
     from kinet.config import FeatureConfig, ModelConfig, TrainConfig
@@ -285,6 +292,10 @@ def train(
             "another tag"
         )
     choose()
+    from kinet.training.lists import doubts
+
+    for doubt in doubts(tracks, validation):
+        warnings.warn(doubt, stacklevel=2)
     from kinet.training.fitting import Task
     from kinet.training.fitting import train as fit
 
@@ -304,12 +315,13 @@ def train(
 
 
 def load(path: str | Path) -> Any:
-    """Load the embedder of a model file.
+    """Load the embedder of a model file, or of a model that comes with kinet.
 
     Parameters
     ----------
-    path : path
-        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's.
+    path : str or path
+        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's; or a name of
+        `list_models`, such as ``"small"``.
 
     Returns
     -------
@@ -319,11 +331,20 @@ def load(path: str | Path) -> Any:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or needs something that is not installed.
+        If the file is missing, damaged or needs something that is not installed, or no model has
+        the name.
+
+    Examples
+    --------
+    >>> import kinet
+    >>> kinet.load("small").output_shape
+    (None, 256)
     """
     from kinet.backend import choose
     from kinet.checkpoint import load_model, read_metadata
+    from kinet.weights import model_path
 
+    path = model_path(path)
     read_metadata(path)  # a wrong file is refused before a backend is loaded
     choose()
     from kinet.network import embedder_of
@@ -332,15 +353,17 @@ def load(path: str | Path) -> Any:
 
 
 def list_models() -> list[str]:
-    """Names of the models that come with kinet: none yet.
+    """Names of the models that come with kinet, for `load`; ``kinet models`` tells of them.
 
     Examples
     --------
     >>> import kinet
-    >>> kinet.list_models()
-    []
+    >>> "small" in kinet.list_models()
+    True
     """
-    return []
+    from kinet.weights import names
+
+    return names()
 
 
 def embed(

@@ -56,6 +56,54 @@ def draw_distances(
     _write(figure, path)
 
 
+def draw_nearest(
+    path: str | Path, titles: Sequence[str], cosines: Sequence[float], own: int | None, title: str
+) -> None:
+    """Draw the songs nearest to a recording as bars, the nearest on top, its own in colour.
+
+    Parameters
+    ----------
+    path : path
+        The PNG file to write, in one step.
+    titles : sequence of str
+        Of the songs, the nearest first.
+    cosines : sequence of float
+        How near each is, at most 1.
+    own : int or None
+        Which of them is the recording's own song; None if it is not among them.
+    title : str
+        Above the picture.
+
+    Raises
+    ------
+    DataError
+        If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder, "nearest.png")
+    ...     draw_nearest(picture, ["Yesterday", "Help!"], [0.9, 0.4], 0, "nearest to live.mp3")
+    ...     picture.read_bytes()[1:4]
+    b'PNG'
+    """
+    figure = _figure(9, 1.4 + 0.42 * len(titles))
+    axes = figure.add_subplot()
+    places = range(len(titles))
+    colours = ["tab:green" if place == own else "lightgray" for place in places]
+    bars = axes.barh(places, cosines, color=colours)
+    axes.bar_label(bars, [f"{cosine:.2f}" for cosine in cosines], padding=3)
+    # A title is text, whatever is in it.
+    axes.set_yticks(places, [name.replace("$", r"\$") for name in titles])
+    axes.invert_yaxis()
+    axes.set_xlim(min(0, *cosines), 1.1)
+    axes.set_xlabel("similarity (cosine); green is the song that was played")
+    axes.set_title(title.replace("$", r"\$"))
+    axes.spines[["top", "right"]].set_visible(False)
+    _write(figure, path)
+
+
 def draw_hpcp(path: str | Path, hpcp: np.ndarray, config: FeatureConfig, title: str) -> None:
     """Draw HPCP, time in seconds to the right and pitch classes upwards.
 

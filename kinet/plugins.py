@@ -34,7 +34,7 @@ def plugins_of(model: ModelConfig, loss: str | None = None) -> tuple[PluginUse, 
 
     Examples
     --------
-    >>> [use.name for use in plugins_of(ModelConfig(), "softmax")]
+    >>> [use.name for use in plugins_of(ModelConfig.original(), "softmax")]
     ['wider', 'channel', 'temporal', 'softmax']
     """
     names = [("block", model.block), *(("attention", name) for name in model.attention)]

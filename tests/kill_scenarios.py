@@ -20,7 +20,7 @@ from killing import kill_at_every_event
 from kinet import checkpoint, export, files
 from kinet.cli import run
 from kinet.commands import embed
-from kinet.commands.models import ModelFile
+from kinet.commands.model_files import ModelFile
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.manifest import write_features
 from kinet.embeddings import Embedder

@@ -61,7 +61,7 @@ def test_tracks_are_in_the_data_layout(corpus):
 def test_splits_share_no_song_and_leave_none_out(corpus):
     splits = [lines_of(path) for path in (corpus.train_list, corpus.val_list, corpus.test_list)]
     songs = [{song for song, _ in split} for split in splits]
-    assert [len(split) for split in songs] == [3, 1, 2]
+    assert [len(split) for split in songs] == [2, 2, 2]
     assert set.union(*songs) == {str(song) for song in range(SONGS)}
     assert sum(map(len, songs)) == SONGS
     assert sum(map(len, splits)) == SONGS * VERSIONS
@@ -129,34 +129,34 @@ def test_same_files_with_any_number_of_workers(corpus, tmp_path):
 
 
 def test_another_seed_gives_another_corpus(manifest, tmp_path):
-    other = write_corpus(tmp_path, 3, 2, seed=1, workers=1)
+    other = write_corpus(tmp_path, 6, 2, seed=1, workers=1)
     songs = json.loads(other.manifest.read_text(encoding="utf-8"))["songs"]
-    assert [song["bwv"] for song in songs] != [song["bwv"] for song in manifest["songs"]][:3]
+    assert [song["bwv"] for song in songs] != [song["bwv"] for song in manifest["songs"]]
 
 
 def test_complete_corpus_is_not_written_again(tmp_path, monkeypatch):
-    first = write_corpus(tmp_path, 3, 2, workers=1)
+    first = write_corpus(tmp_path, 6, 2, workers=1)
     steps = []
     with monkeypatch.context() as patched:
         patched.setattr("kinet.versions.chorales.read_piece", None)
-        again = write_corpus(tmp_path, 3, 2, workers=1, progress=lambda *step: steps.append(step))
+        again = write_corpus(tmp_path, 6, 2, workers=1, progress=lambda *step: steps.append(step))
     assert again == first
-    assert steps == [(6, 6)]
+    assert steps == [(12, 12)]
     before = contents(first)
     (first.data_dir / "1_0.npy").unlink()
     steps.clear()
-    write_corpus(tmp_path, 3, 2, workers=1, progress=lambda *step: steps.append(step))
+    write_corpus(tmp_path, 6, 2, workers=1, progress=lambda *step: steps.append(step))
     assert contents(first) == before
-    assert steps == [(done, 6) for done in range(1, 7)]
+    assert steps == [(done, 12) for done in range(1, 13)]
 
 
 def test_other_settings_replace_the_corpus_but_nothing_else(tmp_path):
-    write_corpus(tmp_path, 3, 3, workers=1)
+    write_corpus(tmp_path, 6, 3, workers=1)
     own = tmp_path / "data" / "mine_0.npy"
     own.write_bytes(b"not ours")
-    smaller = write_corpus(tmp_path, 3, 2, workers=1)
+    smaller = write_corpus(tmp_path, 6, 2, workers=1)
     names = {path.name for path in smaller.data_dir.iterdir()}
-    assert names == {f"{song}_{version}.npy" for song in range(3) for version in range(2)} | {
+    assert names == {f"{song}_{version}.npy" for song in range(6) for version in range(2)} | {
         "mine_0.npy",
         "features.json",
     }
@@ -165,14 +165,14 @@ def test_other_settings_replace_the_corpus_but_nothing_else(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", '{"settings": {"format": 0}}'])
 def test_foreign_manifest_is_replaced(tmp_path, text):
     (tmp_path / "chorales.json").write_text(text)
-    corpus = write_corpus(tmp_path, 3, 2, workers=1)
-    assert len(json.loads(corpus.manifest.read_text(encoding="utf-8"))["songs"]) == 3
+    corpus = write_corpus(tmp_path, 6, 2, workers=1)
+    assert len(json.loads(corpus.manifest.read_text(encoding="utf-8"))["songs"]) == 6
 
 
 def test_without_music21_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "music21", None)
     with pytest.raises(KinetError, match=r'pip install "mulkinet\[quickstart\]"') as caught:
-        write_corpus(tmp_path / "new", 3, 2)
+        write_corpus(tmp_path / "new", 6, 2)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
 
@@ -180,13 +180,13 @@ def test_without_music21_the_message_says_what_to_install(tmp_path, monkeypatch)
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"cannot write .*file.*: Not a directory; nee") as caught:
-        write_corpus(tmp_path / "file" / "corpus", 3, 2)
+        write_corpus(tmp_path / "file" / "corpus", 6, 2)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "numbers",
-    [{"songs": 2}, {"versions": 1}, {"versions": 13}, {"seed": -1}, {"workers": 0}],
+    [{"songs": 5}, {"versions": 1}, {"versions": 13}, {"seed": -1}, {"workers": 0}],
 )
 def test_numbers_out_of_range_are_refused(tmp_path, numbers):
     (name,) = numbers

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from kinet.config import FeatureConfig
+from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.errors import SettingsError
 
 
@@ -65,3 +65,28 @@ def test_every_setting_is_in_the_fingerprint():
         other = value + "x" if isinstance(value, str) else value + 1
         seen.add(FeatureConfig(**{field.name: other}).fingerprint())
     assert len(seen) == 1 + len(dataclasses.fields(FeatureConfig))
+
+
+def test_the_defaults_are_what_the_benchmarks_speak_for():
+    model, training = ModelConfig(), TrainConfig()
+    assert (model.block, model.stages, model.channels) == ("wider", 4, 64)
+    assert (model.attention, model.pooling, model.pitch_axis) == ((), "mean", "circular")
+    assert training.loss == "supcon"
+
+
+def test_the_settings_of_the_original_are_there_by_name():
+    model = ModelConfig.original()
+    assert (model.block, model.stages, model.channels) == ("wider", 12, 256)
+    assert model.attention == ("channel", "temporal")
+    assert (model.vectors, model.pooling, model.pitch_axis) == (400, "mean", "unrolled")
+    training = TrainConfig.original()
+    assert (training.loss, training.batch_size, training.epochs) == ("softmax", 32, 100)
+    assert (training.learning_rate, training.dropout) == (1e-3, 0.5)
+
+
+def test_settings_given_win_over_the_original():
+    assert ModelConfig.original(stages=3, attention=()).stages == 3
+    assert ModelConfig.original(stages=3, attention=()).channels == 256
+    assert TrainConfig.original(loss="triplet") == TrainConfig(loss="triplet")
+    with pytest.raises(SettingsError, match="number of stages S is 5; allowed"):
+        ModelConfig.original(stages=5)

@@ -7,7 +7,8 @@ begin with ``kinet`` are run. `kinet train` gets `SMALL` appended, which wins ov
 on the page. A ``python`` block that begins with ``# <name>.py`` is written to that file.
 
 A block below ``<!-- not run: reason -->`` is only understood: Python is compiled, and a command's
-options must exist and have allowed values.
+options must exist and have allowed values. The ``console`` blocks of the README are run by
+`nox -s readme` and by `nox`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import click
 import h5py
 import numpy as np
 import pytest
-import soundfile
+from music import write_music
 
 import kinet
 from kinet.cli import COMMANDS, cli, run
@@ -32,6 +33,7 @@ from kinet.export.formats import choose_converter, get_format
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+README = "../README.md"
 SMALL = shlex.split("--stages 1 --channels 8 --vectors 140 --embedding-size 16 --epochs 1")
 BLOCK = re.compile(
     r"(?P<marker><!-- not run: .+? -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
@@ -48,7 +50,9 @@ def read(page):
 
 def commands(code):
     """The argument lists of the `kinet` commands in a shell block."""
-    return [shlex.split(line)[1:] for line in PROMPT.findall(code.replace("\\\n", " "))]
+    return [
+        shlex.split(line, comments=True)[1:] for line in PROMPT.findall(code.replace("\\\n", " "))
+    ]
 
 
 def blocks(page):
@@ -87,18 +91,6 @@ def write_original(path, model):
             keys = ("kernel",) if len(arrays) == 1 else weights
             for key, array in zip(keys, arrays, strict=bool(arrays)):
                 file[f"{name}/{name}/{key}:0"] = array
-
-
-def write_music(folder):
-    """Three songs in two versions each, as recordings of twelve seconds."""
-    rng = np.random.default_rng(0)
-    time = np.arange(22050 // 2) / 22050
-    for song in ("Yesterday", "Summertime", "Hallelujah"):
-        tune = rng.integers(-12, 12, 24)
-        (folder / song).mkdir(parents=True)
-        for version, suffix, key in (("studio", "flac", 0), ("live", "mp3", 3)):
-            notes = [np.sin(2 * np.pi * 440 * 2 ** ((n + key) / 12) * time) for n in tune]
-            soundfile.write(folder / song / f"{version}.{suffix}", 0.3 * np.hstack(notes), 22050)
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +154,16 @@ def run_python(code, is_only_compiled, namespace, page):
         exec(compiled, namespace)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, README])
 @pytest.mark.usefixtures("plugins_forgotten")
 def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys):
     if not blocks(page):
         pytest.skip("a page without code")
     folder = tmp_path / "page"
-    shutil.copytree(site, folder)
+    if page == README:  # who reads it has music and nothing else
+        shutil.copytree(site / "music", folder / "music")
+    else:
+        shutil.copytree(site, folder)
     if page == "tutorial.md":  # makes this model itself
         shutil.rmtree(folder / "models")
     monkeypatch.chdir(folder)
@@ -187,10 +182,17 @@ def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsy
                 if not block["marker"]:
                     run_command(arguments, capsys)
         else:
-            assert language in ("text", "toml"), f"{language}: nothing says how to test it"
+            known = ("console",) if page == README else ("text", "toml")
+            assert language in known, f"{language}: nothing says how to test it"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, README])
+def test_what_is_installed_can_be_had_today(page):
+    # NAME: where the messages of kinet are explained.
+    assert not re.search(r'pip install "?mulkinet(?!\[NAME\])', read(page))
+
+
+@pytest.mark.parametrize("page", [*PAGES, README])
 def test_every_block_has_a_language_and_every_marker_a_block(page):
     fences = re.findall(r"^```(.*)$", read(page), re.MULTILINE)
     assert all(opening for opening, _ in zip(fences[::2], fences[1::2], strict=True))

@@ -195,7 +195,7 @@ def test_ranking_puts_what_evaluate_says_into_the_logs_of_the_callbacks_after_it
 
 
 def settings(**others):
-    return TrainConfig(**{"batch_size": 4, "epochs": 3, **others})
+    return TrainConfig(**{"loss": "softmax", "batch_size": 4, "epochs": 3, **others})
 
 
 def stop_after(epochs):

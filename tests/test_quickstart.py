@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,14 @@ def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     assert (report["songs"], report["tracks"]) == (2, 6)
     assert 0 < report["map"] <= 1
-    assert (out / "distances.png").read_bytes().startswith(b"\x89PNG")
+    assert report["validation"]["songs"] == 2
+    harmonic = 1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5  # of five others, of which two are versions
+    expected = (harmonic + (5 - harmonic) / 4) / 5
+    assert report["baselines"]["chance"] == pytest.approx(expected)
+    assert report["validation"]["chance_map"] == pytest.approx(expected)
+    assert 0 < report["baselines"]["mean_chroma"] <= 1
+    for picture in (report["picture"], report["recording"]["picture"]):
+        assert Path(picture).read_bytes().startswith(b"\x89PNG")
     found = report["recording"]
     assert 1 <= found["rank"] <= found["songs"] == 2
     assert found["nearest"][found["rank"] - 1]["song"] == found["song"]
@@ -36,6 +44,28 @@ def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
     assert run(["eval", *lists, "--model-file", report["model"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["map"] == report["map"]
     assert run(["check", lists[3], "--data-dir", lists[1]]) == 0
+    capsys.readouterr()
+
+    # The same again says the same, as a table with what the mAP is worth.
+    assert run([*command, "--epochs", "1"]) == 0
+    shown = capsys.readouterr()
+    assert f"{report['map']:.4f}" in shown.out
+    assert f"{expected:.4f}" in shown.out
+    assert "the 2 validation songs, where chance has" in " ".join(shown.err.split())
+
+    # Another corpus, and other settings of the training, would be mixed with what is there.
+    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+    for other, said in (
+        (["--songs", "7"], "began with corpus songs = 6, now it is 7"),
+        (["--seed", "1"], "began with corpus seed = 0, now it is 1"),
+        (["--versions", "2"], "began with corpus versions = 3, now it is 2"),
+        (["--epochs", "3"], "began with training epochs = 1, now it is 3"),
+    ):
+        assert run([*command, "--epochs", "1", *other]) == 1
+        message = capsys.readouterr().err
+        assert message.endswith("repeat the command that it began with, or name another --out\n")
+        assert said in message
+    assert before == {path: path.read_bytes() for path in before}
 
 
 def test_more_songs_than_there_are(tmp_path, capsys):

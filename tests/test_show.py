@@ -1,14 +1,21 @@
-"""`kinet show`: pictures of HPCP."""
+"""`kinet show`: pictures of HPCP, and what a model file says."""
 
 from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
 import soundfile
 
 from kinet.cli import run
-from kinet.config import FeatureConfig
+from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.manifest import write_features
+from kinet.metadata import Metadata, PluginUse
 from kinet.pictures import draw_hpcp, pitch_names
 
 PNG = b"\x89PNG"
@@ -93,3 +100,96 @@ def test_strong_pitch_classes_are_bright(tmp_path):
     # The fourth of twelve rows from below.
     brightest = np.flatnonzero(column > 2).mean() / len(column)
     assert 0.6 < brightest < 0.8
+
+
+def write_model(path):
+    """A model file as far as it can be told what it is without loading it."""
+    metadata = Metadata(
+        ModelConfig(attention=("channel",), block_options={"expansion": 2.0}),
+        FeatureConfig(hop_size=512),
+        TrainConfig(epochs=2),
+        songs=("a", "b"),
+        plugins=(
+            PluginUse("block", "wider", "mulkinet", "0.1.0"),
+            PluginUse("attention", "mine", "", "", "mine.py"),
+        ),
+        history=({"epoch": 1, "map": 0.25}, {"epoch": 2, "map": 0.125}),
+        kinet="0.1.0",
+    )
+    said = {"registered_name": "kinet>Network", "config": {"metadata": metadata.to_dict()}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(said))
+    return metadata
+
+
+def test_a_model_file_says_what_it_is(here, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    metadata = write_model(here / "m.keras")
+    assert run(["show", "m.keras"]) == 0
+    lines = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines()]
+    rows = {tuple(cell.strip() for cell in row) for row in lines if len(row) == 3}
+    digest = hashlib.sha256((here / "m.keras").read_bytes()).hexdigest()
+    assert rows >= {
+        ("file", "SHA-256", digest),
+        ("file", "written by", "kinet 0.1.0"),
+        ("model", "stages", "4"),
+        ("model", "attention", "channel"),
+        ("model", "block options", "expansion=2.0"),
+        ("features", "fingerprint", metadata.features.fingerprint()),
+        ("features", "hop size", "512"),
+        ("plug-in", "block", "wider (mulkinet 0.1.0)"),
+        ("plug-in", "attention", "mine (mine.py)"),
+        ("training", "loss", "supcon"),
+        ("training", "songs of the classifier", "2"),
+        ("training", "epochs done", "2"),
+        ("training", "best validation mAP", "0.2500 in epoch 1"),
+    }
+    assert not list(here.glob("*.png"))
+
+
+def test_programs_get_all_that_a_model_says(here, capsys):
+    metadata = write_model(here / "m.keras")
+    assert run(["show", "m.keras", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    digest = hashlib.sha256((here / "m.keras").read_bytes()).hexdigest()
+    assert said == {"path": "m.keras", "digest": digest, **metadata.to_dict()}
+
+
+def test_programs_get_the_size_of_hpcp(here, capsys):
+    write_tone("a.wav")
+    assert run(["show", "a.wav", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "path": "a.wav",
+        "picture": "a.wav.hpcp.png",
+        "vectors": 4,
+        "seconds": 1.858,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["none.keras"], 1, "kinet: no model file none.keras; expected a .keras file"),
+        (["none.onnx"], 1, "kinet: no export none.onnx; expected"),
+        (["bad.keras"], 1, "kinet: bad.keras is damaged or not a model file"),
+        (["m.keras", "--out", "p.png"], 2, "kinet show: --out is for pictures; a model is shown"),
+    ],
+)
+def test_what_is_no_model_is_one_line(here, capsys, arguments, code, message):
+    write_model(here / "m.keras")
+    (here / "bad.keras").write_text("no archive")
+    assert run(["show", *arguments]) == code
+    error = capsys.readouterr().err
+    assert error.startswith(message)
+    assert error.count("\n") == 1
+
+
+def test_no_backend_is_loaded_to_show_a_model(here):
+    write_model(here / "m.keras")
+    code = (
+        "import sys; from kinet.cli import run; code = run(['show', 'm.keras']); "
+        "loaded = {'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules); "
+        "sys.exit(code or ', '.join(sorted(loaded)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def songs(tracks):
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.lists(st.integers(1, 5), min_size=3, max_size=40), st.integers(0, 99), st.randoms())
+@given(st.lists(st.integers(1, 5), min_size=5, max_size=40), st.integers(0, 99), st.randoms())
 def test_every_track_is_in_one_part_and_every_song_too(sizes, seed, random):
     tracks = tracks_of(sizes)
     random.shuffle(tracks)
@@ -38,8 +40,8 @@ def test_every_track_is_in_one_part_and_every_song_too(sizes, seed, random):
         map(repr, tracks)
     )
     assert sum(len(songs(part)) for part in parts) == len(sizes)
-    assert len(songs(split.validation)) == max(1, round(0.2 * len(sizes)))
-    assert len(songs(split.test)) == max(1, round(0.3 * len(sizes)))
+    assert len(songs(split.validation)) == max(2, round(0.2 * len(sizes)))
+    assert len(songs(split.test)) == max(2, round(0.3 * len(sizes)))
     for part in parts:
         assert part == [track for track in tracks if track in part]  # the order of the list
 
@@ -58,9 +60,9 @@ def test_the_seed_changes_the_songs():
 
 
 def test_a_share_of_zero_gives_nothing():
-    split = split_by_song(tracks_of([2, 2]), validation=0, test=0.5)
+    split = split_by_song(tracks_of([2, 2, 2, 2]), validation=0, test=0.5)
     assert split.validation == []
-    assert len(split.test) == 2
+    assert len(split.test) == 4
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 0.2), (0.2, 1), (0.5, 0.5), (float("nan"), 0.2)])
@@ -78,9 +80,9 @@ def test_a_seed_out_of_range(seed):
 
 
 def test_too_few_songs():
-    message = "2 songs cannot give 1 to validation and 1 to test; training needs at least one"
+    message = "4 songs cannot give 2 to validation and 2 to test; training needs at least one"
     with pytest.raises(DataError, match=message):
-        split_by_song(tracks_of([5, 5]))
+        split_by_song(tracks_of([5] * 4))
 
 
 @pytest.fixture
@@ -98,12 +100,22 @@ def test_writes_three_lists(folder, capsys):
     assert names == ["LIST-TEST", "LIST-TRAIN", "LIST-VAL"]
     parts = {name: read_tracks(folder / "new" / "lists" / name, "") for name in names}
     assert {name: len(songs(part)) for name, part in parts.items()} == {
-        "LIST-TRAIN": 6,
-        "LIST-VAL": 1,
+        "LIST-TRAIN": 5,
+        "LIST-VAL": 2,
         "LIST-TEST": 3,
     }
     assert sum(map(len, parts.values())) == 25
     assert "LIST-TRAIN" in capsys.readouterr().out
+
+
+def test_programs_get_the_lists_as_json(folder, capsys):
+    assert run(["split", "LIST", "--out", "new", "--val", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "lists": [
+            {"list": str(Path("new", "LIST-TRAIN")), "songs": 8, "tracks": 21},
+            {"list": str(Path("new", "LIST-TEST")), "songs": 2, "tracks": 4},
+        ]
+    }
 
 
 def test_a_part_with_the_share_0_is_not_written(folder):
@@ -118,7 +130,7 @@ def test_replaces_only_with_force(folder, capsys):
     assert (folder / "LIST-VAL").read_text() == "mine"
     assert not (folder / "LIST-TRAIN").exists()
     assert run(["split", "LIST", "--out", ".", "--force"]) == 0
-    assert len(songs(read_tracks(folder / "LIST-VAL", ""))) == 1
+    assert len(songs(read_tracks(folder / "LIST-VAL", ""))) == 2
 
 
 def test_shares_are_checked_before_anything_is_written(folder, capsys):

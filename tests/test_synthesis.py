@@ -89,7 +89,7 @@ FIELDS = ("start", "end", "pitch", "magnitude", "decay", "strokes")
 def test_a_recording_of_a_song_in_a_key_of_its_own(tmp_path):
     from kinet.versions.recordings import write_recording
 
-    corpus = write_corpus(tmp_path / "corpus", songs=3, versions=2, workers=1)
+    corpus = write_corpus(tmp_path / "corpus", songs=6, versions=2, workers=1)
     paths = [tmp_path / f"{name}.flac" for name in "ab"]
     for path in paths:
         write_recording(corpus, "2", path)

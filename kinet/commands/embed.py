@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model
+from kinet.commands.model_files import open_model
 from kinet.commands.options import (
-    TEST_LIST,
     data_option,
+    default_list,
     engine_options,
     path_type,
     plugin_option,
@@ -22,9 +22,19 @@ from kinet.files import digest_of, write_atomically
 
 
 @click.command("embed")
-@click.argument("list_file", metavar="LIST", type=path_type, default=TEST_LIST)
+@click.argument(
+    "list_file",
+    metavar="LIST",
+    type=path_type,
+    required=False,
+    callback=lambda _, __, given: given or default_list("TEST"),
+)
 @data_option
-@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@click.option(
+    "--model-file",
+    type=path_type,
+    help="A file, or a name of kinet models. By default the best of the newest run.",
+)
 @click.option("--out", type=path_type, required=True, help="The .npz file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
@@ -42,7 +52,7 @@ def command(
     gpu: str | None,
     as_json: bool,
 ) -> None:
-    """Write the embeddings of the tracks of LIST.
+    """Write the embeddings of the tracks of LIST, by default the meta/*-TEST.
 
     The file holds the arrays embeddings (N, D), song_id (N,), version_id (N,), fingerprint, of
     the features, and model, the SHA-256 of the model file: embeddings of two models do not mix.
@@ -52,10 +62,10 @@ def command(
     from kinet.training.runs import newest_best
 
     require_target(out, force)
-    tracks = read_complete_list(list_file, TEST_LIST, data_dir)
+    tracks = read_complete_list(list_file, data_dir)
     model_file = model_file or newest_best()
-    digest = digest_of(model_file)
     opened = open_model(model_file)
+    digest = digest_of(opened.path)
     require_same_features(data_dir, opened.features, f"the model {model_file}")
     model = opened.load(len(tracks), backend, gpu)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model
+from kinet.commands.model_files import open_model
 from kinet.commands.options import (
-    TEST_LIST,
     data_option,
     engine_options,
+    list_option,
     path_type,
     plugin_option,
     read_complete_list,
@@ -29,8 +29,12 @@ from kinet.metrics import Metrics
 
 @click.command("eval")
 @data_option
-@click.option("--test-list", "--test-ls", "test_list", type=path_type, default=TEST_LIST)
-@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@list_option("TEST", "--test-list", "--test-ls", "test_list")
+@click.option(
+    "--model-file",
+    type=path_type,
+    help="A file, or a name of kinet models. By default the best of the newest run.",
+)
 @click.option(
     "-S",
     "--stages",
@@ -75,10 +79,10 @@ def command(
         require_target(per_query, force=True)
     missing: list[Track] = []
     if allow_missing:
-        require_layout(test_list, TEST_LIST)
+        require_layout(test_list)
         tracks, missing = present(read_tracks(test_list, data_dir))
     else:
-        tracks = read_complete_list(test_list, TEST_LIST, data_dir)
+        tracks = read_complete_list(test_list, data_dir)
     if model_file is None:
         model_file = newest_best()
         say(f"model: {model_file}")

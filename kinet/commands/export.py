@@ -10,7 +10,6 @@ import click
 from kinet.backend import BACKENDS, choose
 from kinet.commands import output
 from kinet.commands.options import (
-    TEST_LIST,
     data_option,
     path_type,
     plugin_option,
@@ -100,7 +99,7 @@ def command(
         chosen = newest_best()
         output.say(f"model: {chosen}")
     choose(backend)
-    tracks = read_complete_list(calibration_list, TEST_LIST, data_dir) if calibration_list else []
+    tracks = read_complete_list(calibration_list, data_dir) if calibration_list else []
     done = export(
         chosen,
         format_name,

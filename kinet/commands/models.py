@@ -1,65 +1,44 @@
-"""Model files of every format, for the commands that embed lists of tracks."""
+"""`kinet models`: what comes with kinet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import click
 
-from kinet.commands.options import start_backend
-from kinet.config import FeatureConfig
+from kinet import weights
+from kinet.commands import output
 
 
-@dataclass(frozen=True)
-class ModelFile:
-    """What a file says before anything is loaded.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        A ``.keras`` file, or an export.
-    features : FeatureConfig
-        Of the features it was trained on.
-    stages : int
-        S.
-    load : callable
-        Called with the number of tracks to embed, ``--backend`` and ``--gpu``; gives what
-        `kinet.embeddings.embed_tracks` takes.
+@click.command("models")
+@click.argument("name", required=False)
+@output.json_option
+def command(name: str | None, as_json: bool) -> None:
+    """List the models that come with kinet, or show the card of one: what it was trained on, how
+    well it finds covers, and what it cannot do.
     """
+    if name is None:
+        cards = [weights.card(each) for each in weights.names()]
+        if as_json:
+            output.show_json([card.values for card in cards])
+            return
+        found = [(each.name, each.description, f"{_megabytes(each):.1f} MB") for each in cards]
+        output.show_table(("name", "what it is", "size"), found)
+        return
+    card = weights.card(name)
+    if as_json:
+        output.show_json(card.values)
+        return
+    rows = [(key.replace("_", " "), _text(value)) for key, value in card.values.items()]
+    output.show_table(("card of " + card.name, ""), rows)
 
-    path: Path
-    features: FeatureConfig
-    stages: int
-    load: Callable[[int, str | None, str | None], Any]
+
+def _megabytes(card: weights.Card) -> float:
+    return card.path.stat().st_size / 1e6
 
 
-def open_model(path: Path) -> ModelFile:
-    """Read what a model file says of itself.
-
-    Raises
-    ------
-    CheckpointError, ExportError
-        If it is neither a model nor an export of kinet's.
-    """
-    from kinet.checkpoint import read_metadata
-    from kinet.export.formats import FORMATS
-
-    if path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}:
-        from kinet.export import load_export, read_export_metadata
-
-        said = read_export_metadata(path)
-        features = FeatureConfig.from_dict(said["features"])
-        return ModelFile(
-            path, features, said["model"]["stages"], lambda tracks, backend, gpu: load_export(path)
-        )
-    metadata = read_metadata(path)
-
-    def load(tracks: int, backend: str | None, gpu: str | None) -> Any:
-        start_backend(backend, gpu)
-        import kinet
-        from kinet.embeddings import embedder_for
-
-        return embedder_for(kinet.load(path), tracks)
-
-    return ModelFile(path, metadata.features, metadata.model.stages, load)
+def _text(value: object) -> str:
+    """A value of a card; a list has a line for each of its parts."""
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_text(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return "\n".join(map(_text, value))
+    return str(value)

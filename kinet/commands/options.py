@@ -16,10 +16,12 @@ from kinet.data.tracks import Track, present, read_tracks
 from kinet.errors import BackendError, DataError
 from kinet.plugins import import_file
 
-DATA_DIR = "data/youtube_hpcp_npy"
-TRAIN_LIST = "meta/SHS100K-TRAIN"
-VALIDATION_LIST = "meta/SHS100K-VAL"
-TEST_LIST = "meta/SHS100K-TEST"
+# As the original code has them, and as kinet extract and kinet split are used without its layout.
+DATA_DIR, OWN_DATA_DIR = Path("data/youtube_hpcp_npy"), Path("data")
+META = Path("meta")
+ORIGINAL_LISTS = "SHS100K"
+
+_PARTS = {"TRAIN": "training", "VAL": "validation", "TEST": "test"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,9 +35,40 @@ def data_option(command: F) -> F:
     return click.option(
         "--data-dir",
         type=path_type,
-        default=DATA_DIR,
-        help="Folder of <song>_<version>.npy files, HPCP (T, 12), or a file of kinet pack.",
+        callback=lambda _, __, given: given or default_data_dir(),
+        help="Folder of <song>_<version>.npy files, HPCP (T, 12), or a file of kinet pack.  "
+        f"[default: {DATA_DIR}, or {OWN_DATA_DIR}]",
     )(command)
+
+
+def default_data_dir() -> Path:
+    """Where features are looked for: as in the original's layout, or as one would name it."""
+    own = OWN_DATA_DIR.is_dir() and not DATA_DIR.exists()
+    return OWN_DATA_DIR if own else DATA_DIR
+
+
+def default_list(part: str) -> Path:
+    """Where the list of a part, such as TRAIN, is looked for: the only one in `META`, if there is.
+
+    The original's, whether it is there or not, where it is there or others are none or several.
+    """
+    original = META / f"{ORIGINAL_LISTS}-{part}"
+    found = _lists(part)
+    return found[0] if len(found) == 1 else original
+
+
+def _lists(part: str) -> list[Path]:
+    return sorted(META.glob(f"*-{part}"))
+
+
+def list_option(part: str, *names: str) -> Callable[[F], F]:
+    """An option for the list of a part, such as TRAIN."""
+    return click.option(
+        *names,
+        type=path_type,
+        callback=lambda _, __, given: given or default_list(part),
+        help=f"The {_PARTS[part]} list.  [default: the {META}/*-{part}]",
+    )
 
 
 def engine_options(command: F) -> F:
@@ -115,23 +148,29 @@ def require_target(path: Path, force: bool, instead: str = "--force replaces it"
         raise DataError(f"{path} is there already; {instead}")
 
 
-def require_layout(list_file: Path, default: str) -> None:
-    """Explain the documented layout where its default list is not there.
+def require_layout(list_file: Path) -> None:
+    """Explain the documented layout where a list of it is not there.
 
     Raises
     ------
     DataError
-        If `list_file` is the default one and is missing.
+        If `list_file` is a default one and is missing.
     """
-    if list_file == Path(default) and not list_file.exists():
-        raise DataError(
-            f"no list {default} here; the default layout is {TRAIN_LIST}, {VALIDATION_LIST} and "
-            f"{TEST_LIST} (lines '<song> <version>') with {DATA_DIR}/<song>_<version>.npy. Name "
-            "your own lists and --data-dir, or let kinet quickstart write a small corpus"
-        )
+    name, _, part = list_file.name.partition("-")
+    if list_file.exists() or (list_file.parent, name) != (META, ORIGINAL_LISTS):
+        return
+    several = ", ".join(map(str, _lists(part)))
+    if several:
+        raise DataError(f"no list was named, and there are several: {several}; name one of them")
+    raise DataError(
+        f"no list {list_file} here; the default layout is {META}/<name>-TRAIN, -VAL and -TEST, as "
+        f"kinet split LIST --out {META} writes them (lines '<song> <version>'), with "
+        f"<song>_<version>.npy in {DATA_DIR} or {OWN_DATA_DIR}. Name your own lists and "
+        "--data-dir, or let kinet quickstart write a small corpus"
+    )
 
 
-def read_complete_list(list_file: Path, default: str, data_dir: Path) -> list[Track]:
+def read_complete_list(list_file: Path, data_dir: Path) -> list[Track]:
     """The tracks of a list, each with a usable file.
 
     Raises
@@ -139,7 +178,7 @@ def read_complete_list(list_file: Path, default: str, data_dir: Path) -> list[Tr
     DataError
         If list or files cannot be used, or a file is missing.
     """
-    require_layout(list_file, default)
+    require_layout(list_file)
     there, missing = present(read_tracks(list_file, data_dir))
     if missing:
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -22,6 +25,9 @@ from rich.table import Table
 
 from kinet.errors import printable
 from kinet.metrics import TITLES
+
+A_DAY = 24 * 3600
+STEPS_OF_AN_EPOCH = 20
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -87,43 +93,69 @@ def progress_bar(unit: str) -> Progress:
 
 
 class TrainingProgress:
-    """Shows a bar per epoch and a line when it is done."""
+    """Shows a bar for the epoch, one for the whole training, and a line for every epoch done.
+
+    Parameters
+    ----------
+    progress : rich.progress.Progress
+        With columns for the field ``note``.
+    epochs : int
+        Of the whole training.
+    """
 
     def __init__(self, progress: Progress, epochs: int) -> None:
         self._progress = progress
         self._epochs = epochs
-        self._bar = progress.add_task("", total=None, rate="", note="", visible=False)
+        self._bar = progress.add_task("", total=None, note="", visible=False)
+        self._whole = progress.add_task("training", total=epochs, note="epochs", visible=False)
         self._epoch = 0
 
     def on_batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-        """Move the bar of the epoch."""
+        """Move both bars."""
         if epoch != self._epoch:
             self._epoch = epoch
-            self._progress.reset(self._bar, total=total, visible=True, rate="", note="")
-        speed = self._progress.tasks[0].speed
+            self._progress.reset(self._bar, total=total, visible=True, note="")
+        speed = self._task(self._bar).speed
         self._progress.update(
             self._bar,
             completed=done,
             description=f"epoch {epoch}/{self._epochs}",
-            rate=f"{speed:.1f}" if speed else "-",
-            note=f"loss {loss:.4f}",
+            note=f"{f'{speed:.1f}' if speed else '-'} batches/s, loss {loss:.4f}",
         )
+        # Its speed is that of the last steps: of few in an epoch, so that validation counts too.
+        if done % max(1, total // STEPS_OF_AN_EPOCH) == 0 and done < total:
+            self._progress.update(self._whole, completed=epoch - 1 + done / total, visible=True)
 
     def on_epoch(self, record: Mapping[str, Any], is_best: bool) -> None:
-        """Print the epoch's line."""
+        """Print the epoch's line, with the time that the rest will take."""
+        self._progress.update(self._whole, completed=record["epoch"], visible=True)
+        left = self._task(self._whole).time_remaining
+        rest = f"  {timedelta(seconds=round(left))} left" if left else ""
         self._progress.console.print(
             f"epoch {record['epoch']:>3}/{self._epochs}  loss {record['loss']:.4f}  "
             f"mAP {record['map']:.4f}  P@10 {record['p10']:.4f}  MR1 {record['mr1']:.2f}  "
-            f"{record['seconds']:.1f} s{'  best' if is_best else ''}",
+            f"{record['seconds']:.1f} s{rest}{'  best' if is_best else ''}",
             markup=False,
             highlight=False,
         )
+
+    def _task(self, identity: TaskID) -> Task:
+        return next(task for task in self._progress.tasks if task.id == identity)
 
 
 @contextlib.contextmanager
 def training_progress(epochs: int) -> Iterator[TrainingProgress]:
     """A listener for `kinet.training.fitting.train` that shows its progress on stderr."""
-    with progress_bar("batches") as progress:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        speed_estimate_period=A_DAY,
+    ) as progress:
         yield TrainingProgress(progress, epochs)
 
 

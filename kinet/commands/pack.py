@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from kinet.commands.options import (
-    TRAIN_LIST,
     data_option,
     path_type,
     read_complete_list,
@@ -38,7 +37,7 @@ def command(lists: tuple[Path, ...], data_dir: Path, out: Path, force: bool, as_
     files = {
         (track.song_id, track.version_id): track.path
         for name in lists
-        for track in read_complete_list(name, TRAIN_LIST, data_dir)
+        for track in read_complete_list(name, data_dir)
     }
     features = features_of(data_dir)
     with tracks_progress("packing") as progress:

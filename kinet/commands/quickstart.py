@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kinet.baselines import chance_map, mean_chroma
 from kinet.commands.options import engine_options, path_type, start_backend
 from kinet.commands.output import (
     json_option,
@@ -19,9 +20,13 @@ from kinet.commands.output import (
     training_progress,
 )
 from kinet.config import ModelConfig, TrainConfig
-from kinet.data.tracks import read_tracks
+from kinet.data.tracks import Track, read_tracks
+from kinet.errors import SettingsError
 from kinet.training.runs import RunFolders
-from kinet.versions.chorales import Corpus, write_corpus
+from kinet.versions.chorales import Corpus, corpus_settings, write_corpus
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Small enough for two cores; the chorales last about 200 vectors.
 MODEL = ModelConfig(
@@ -63,15 +68,22 @@ def command(
     on songs that it has not seen. At last a version of one of these is played once more, in
     another key and faster, and written as a sound file, whose song is looked for. All is kept in
     the folder, in the layout of the other commands.
+
+    The same command goes on where it was stopped. A folder keeps to the songs and settings that it
+    began with; others want another --out.
     """
     started = time.monotonic()
     training = TrainConfig(
         loss="supcon", epochs=epochs, learning_rate=3e-3, batch_size=32, seed=seed
     )
+    folders = RunFolders.of("quickstart", out)
+    settings = {"corpus": corpus_settings(songs, versions, seed), "model": MODEL.to_dict()}
+    settings["training"] = training.to_dict()
+    _keep_to_settings(folders, settings)
     devices = start_backend(backend, gpu)
     with tracks_progress("1/5 chorales to HPCP", unit="steps") as progress:
         corpus = write_corpus(out, songs, versions, seed, progress=progress)
-    folders = RunFolders.of("quickstart", out)
+    folders.write_settings(settings)
     say(f"2/5 training: {MODEL.block}, S = {MODEL.stages}, {MODEL.channels} channels")
     _train(corpus, training, folders, devices)
     report = _evaluate(corpus, folders)
@@ -81,12 +93,38 @@ def command(
         show_json(report)
         return
     show_metrics(report)
+    _show_baselines(report)
     _show_recording(report["recording"])
-    say(f"model: {report['model']}; picture: {report['picture']}; {report['seconds']:.0f} s in all")
+    say(f"model: {report['model']}; {report['seconds']:.0f} s in all")
+    say(f"pictures: {report['recording']['picture']}, {report['picture']}")
     say(
         f"next: kinet eval --data-dir {corpus.data_dir} --test-list {corpus.test_list} "
         f"--model-file {report['model']}"
     )
+
+
+def _keep_to_settings(folders: RunFolders, now: dict[str, Any]) -> None:
+    """Refuse to go on from another corpus or with other settings than a run began with.
+
+    Songs that one corpus has for the test another one has for training: a model of both would be
+    tested on what it has learnt.
+
+    Raises
+    ------
+    SettingsError
+        With what differs.
+    """
+    if not folders.last.exists():
+        return
+    before = folders.read_json() if folders.settings.exists() else {}
+    for part, values in now.items():
+        for name, value in values.items():
+            there = before[part].get(name) if isinstance(before.get(part), dict) else None
+            if there != value:
+                raise SettingsError(
+                    f"{folders.models} began with {part} {name} = {there!r}, now it is {value!r}; "
+                    "repeat the command that it began with, or name another --out"
+                )
 
 
 def _train(corpus: Corpus, training: TrainConfig, folders: RunFolders, devices: int) -> None:
@@ -114,6 +152,7 @@ def _evaluate(corpus: Corpus, folders: RunFolders) -> dict[str, Any]:
     with tracks_progress("3/5 unseen songs") as progress:
         rows = embed_tracks(kinet.load(folders.best), tracks, progress=progress)
     metrics = kinet.evaluate(rows, labels)
+    validation = [track.song_id for track in read_tracks(corpus.val_list, corpus.data_dir)]
     picture = corpus.manifest.parent / "distances.png"
     say(f"4/5 drawing {picture}")
     draw_distances(picture, rows, labels, f"{metrics.songs} unseen chorales, MAP {metrics.map:.3f}")
@@ -125,13 +164,38 @@ def _evaluate(corpus: Corpus, folders: RunFolders) -> dict[str, Any]:
         "listed": len(tracks),
         "missing": 0,
         **metrics.to_dict(),
+        "baselines": _baselines(tracks, labels, MODEL.vectors),
+        "validation": {"songs": len(set(validation)), "chance_map": chance_map(validation)},
     }
+
+
+def _baselines(tracks: list[Track], labels: list[str], vectors: int) -> dict[str, float]:
+    """The mAP of chance and of mean pitch classes on the same list."""
+    hpcp: list[np.ndarray] = [track.read(0, vectors) for track in tracks]
+    return {"chance": chance_map(labels), "mean_chroma": mean_chroma(hpcp, labels).map}
+
+
+def _show_baselines(report: dict[str, Any]) -> None:
+    """What the mAP is worth: beside those of no model, and of the validation."""
+    baselines, validation = report["baselines"], report["validation"]
+    rows = [
+        ("chance", baselines["chance"]),
+        ("mean of the pitch classes, best of 12 keys", baselines["mean_chroma"]),
+        ("this model", report["map"]),
+    ]
+    show_table(("mAP on the same songs", ""), rows)
+    say(
+        f"the mAP after each epoch was that of the {validation['songs']} validation songs, where "
+        f"chance has {validation['chance_map']:.4f}: among {report['songs']} songs a version is "
+        f"harder to find, and chance has {baselines['chance']:.4f}"
+    )
 
 
 def _find_recording(corpus: Corpus, folders: RunFolders, out: Path, seed: int) -> dict[str, Any]:
     """Play a song of the test list, and look for the sound file in that list."""
     import kinet
     from kinet.embeddings import embed_tracks
+    from kinet.pictures import draw_nearest
     from kinet.search import nearest_songs
     from kinet.versions.recordings import write_recording
 
@@ -144,15 +208,28 @@ def _find_recording(corpus: Corpus, folders: RunFolders, out: Path, seed: int) -
     query = kinet.embed(model, [kinet.extract(recording)])[0]
     matches = nearest_songs(embed_tracks(model, tracks), songs, query, len(set(songs)))
     found = [match.song_id for match in matches]
+    rank = found.index(songs[0]) + 1
+    nearest: list[dict[str, Any]] = [
+        {"song": match.song_id, "title": corpus.title(match.song_id), "cosine": match.cosine}
+        for match in matches[:NEAREST]
+    ]
+    picture = out / "nearest.png"
+    draw_nearest(
+        picture,
+        [song["title"] for song in nearest],
+        [song["cosine"] for song in nearest],
+        rank - 1 if rank <= NEAREST else None,
+        f"{recording.name}: {corpus.title(songs[0])}, played in another key and faster. "
+        f"Nearest of {len(found)} unseen songs:",
+    )
     return {
         "path": str(recording),
         "song": songs[0],
-        "rank": found.index(songs[0]) + 1,
+        "title": corpus.title(songs[0]),
+        "rank": rank,
         "songs": len(found),
-        "nearest": [
-            {"song": match.song_id, "title": corpus.title(match.song_id), "cosine": match.cosine}
-            for match in matches[:NEAREST]
-        ],
+        "nearest": nearest,
+        "picture": str(picture),
     }
 
 

@@ -28,7 +28,10 @@ from kinet.files import write_together
 @click.option("--test", type=float, default=0.2, help="Share of songs for test.")
 @click.option("--seed", type=int, default=0, help="Same seed, same split.")
 @click.option("--force", is_flag=True, help="Replace lists that exist.")
-def command(list_file: str, out: str, val: float, test: float, seed: int, force: bool) -> None:
+@output.json_option
+def command(
+    list_file: str, out: str, val: float, test: float, seed: int, force: bool, as_json: bool
+) -> None:
     """Split LIST into LIST-TRAIN, LIST-VAL and LIST-TEST that share no song.
 
     Shares count songs, not tracks. A part with the share 0 is not written.
@@ -43,8 +46,13 @@ def command(list_file: str, out: str, val: float, test: float, seed: int, force:
     Path(out).mkdir(parents=True, exist_ok=True)
     write_together({path: partial(_write, tracks) for path, tracks in targets.items()})
     rows = [
-        (str(p), len({t.song_id for t in tracks}), len(tracks)) for p, tracks in targets.items()
+        (str(path), len({track.song_id for track in tracks}), len(tracks))
+        for path, tracks in targets.items()
     ]
+    if as_json:
+        keys = ("list", "songs", "tracks")
+        output.show_json({"lists": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return
     output.show_table(("list", "songs", "tracks"), rows)
 
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kinet.commands.options import (
-    TRAIN_LIST,
-    VALIDATION_LIST,
     data_option,
     engine_options,
+    list_option,
     path_type,
     plugin_option,
     read_complete_list,
@@ -33,7 +32,9 @@ from kinet.config import (
 from kinet.data.manifest import features_of, require_same_features
 from kinet.errors import SettingsError
 from kinet.plugins import imported_files
+from kinet.training.lists import doubts, require_lists
 from kinet.training.runs import RunFolders, default_tag
+from kinet.weights import model_path
 
 if TYPE_CHECKING:
     from kinet.versions.made_batches import MadeBatches
@@ -41,11 +42,24 @@ if TYPE_CHECKING:
 DATA_FIELDS = ("data_dir", "train_list", "validation_list")
 MODEL = ModelConfig()
 TRAINING = TrainConfig()
+# Settings by name: they stand in for the defaults, and options given beside them win.
+PRESETS = {"original": (ModelConfig.original(), TrainConfig.original())}
 
 
 def _attention(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
     names = [name.strip() for name in value.split(",")]
     return tuple(name for name in names if name and name != "none")
+
+
+def _preset(ctx: click.Context, _: click.Parameter, name: str | None) -> str | None:
+    if name is not None:
+        model, training = PRESETS[name]
+        settings = {**model.to_dict(), **training.to_dict()}
+        settings["attention"] = ",".join(model.attention)
+        for without_text in ("block_options", "loss_options"):
+            del settings[without_text]
+        ctx.default_map = settings
+    return name
 
 
 def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
@@ -58,23 +72,17 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 
 @click.command("train")
 @click.option("--tag", help="Name of the run. By default made from the settings.")
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    is_eager=True,
+    callback=_preset,
+    expose_value=False,
+    help="Other defaults: original, those of the original code. Options given beside it win.",
+)
 @data_option
-@click.option(
-    "--train-list",
-    "--train-ls",
-    "train_list",
-    type=path_type,
-    default=TRAIN_LIST,
-    help="The training list.",
-)
-@click.option(
-    "--validation-list",
-    "--val-ls",
-    "validation_list",
-    type=path_type,
-    default=VALIDATION_LIST,
-    help="The validation list.",
-)
+@list_option("TRAIN", "--train-list", "--train-ls", "train_list")
+@list_option("VAL", "--validation-list", "--val-ls", "validation_list")
 @click.option(
     "--scores",
     metavar="PACK",
@@ -195,6 +203,18 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     default=TRAINING.learning_rate,
     help="Of the first epoch.",
 )
+@click.option(
+    "--warmup",
+    type=int,
+    default=TRAINING.warmup,
+    help="Steps in which the rate rises from 0; it then falls step by step.",
+)
+@click.option(
+    "--averaging",
+    type=float,
+    default=TRAINING.averaging,
+    help="Validate and keep a moving average of the weights, such as 0.995; 0 is none.",
+)
 @click.option("--dropout", type=float, default=TRAINING.dropout, help="Before the classifier.")
 @click.option(
     "--precision",
@@ -205,7 +225,11 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--seed", type=int, default=TRAINING.seed, help="Same seed, same run.")
 @click.option("--patience", type=int, help="Stop after so many epochs without a better mAP.")
 @click.option(
-    "--init", "--checkpoint", "init", type=path_type, help="Begin with the weights of this model."
+    "--init",
+    "--checkpoint",
+    "init",
+    type=path_type,
+    help="Begin with the weights of this model file, or of a model of kinet models.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches.")
@@ -221,6 +245,7 @@ def command(ctx: click.Context, **options: Any) -> None:
     (TensorBoard events and history.csv).
     """
     _drop_attention(options)
+    options["init"] = options["init"] and model_path(options["init"])
     settings = _settings(options)
     folders = RunFolders.of(options["tag"] or default_tag(*_configs(settings)))
     if options["resume"]:
@@ -243,28 +268,29 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     for name in model.attention:
         attention_modules.get(name)
     losses.get(training.loss).options(training.loss_options)
-    wanted = {"train_list": TRAIN_LIST, "validation_list": VALIDATION_LIST}
-    if settings["scores"]:
-        del wanted["train_list"]
-    lists = {
-        option: read_complete_list(Path(settings[option]), default, Path(settings["data_dir"]))
-        for option, default in wanted.items()
-    }
+    data_dir = Path(settings["data_dir"])
+    made_of = settings["scores"] or settings["train_list"]
+    tracks = [] if settings["scores"] else read_complete_list(Path(made_of), data_dir)
+    validation = read_complete_list(Path(settings["validation_list"]), data_dir)
+    require_lists(tracks, validation)
     begun = folders.last if options["resume"] and folders.last.exists() else None
-    features = _features(Path(settings["data_dir"]), begun, options["init"])
+    features = _features(data_dir, begun, options["init"])
     if not options["resume"]:
         folders.write_settings(settings)
     devices = start_backend(options["backend"], options["gpu"])
+    say(f"training: {made_of}; validation: {settings['validation_list']}; features: {data_dir}")
+    for doubt in doubts(tracks, validation):
+        say(doubt)
+    start_from = _start_from(options["init"])
 
     from kinet.training.fitting import Task, train
 
-    start_from = _start_from(options["init"])
     made = _made_batches(settings, options["workers"])
     task = Task(
         model=model,
         training=training,
-        tracks=lists.get("train_list", ()),
-        validation=lists["validation_list"],
+        tracks=tracks,
+        validation=validation,
         folders=folders,
         features=features,
         devices=devices,
@@ -342,19 +368,19 @@ def _configs(settings: dict[str, Any]) -> tuple[ModelConfig, TrainConfig]:
 def _resumed(ctx: click.Context, folders: RunFolders, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of the run; an option given now must not contradict them."""
     saved = folders.read_settings()
-    given = {
-        name
-        for name in ctx.params
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
+    # --preset sets others in place of the defaults.
+    sources = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) in sources}
     if given & {"no_chnlatt", "no_tempatt"}:
         given.add("attention")
     options = {str(param.name): param.opts[0] for param in ctx.command.params}
     for part, fields in (("model", _fields(ModelConfig)), ("training", _fields(TrainConfig))):
         for name in fields:
             if name in given and saved[part][name] != settings[part][name]:
+                by_preset = ctx.get_parameter_source(name) is sources[1]
                 raise SettingsError(
-                    f"{options[name]} {settings[part][name]!r} contradicts "
+                    f"{'--preset with ' * by_preset}{options[name]} {settings[part][name]!r} "
+                    "contradicts "
                     f"{saved[part][name]!r}, with which the run {folders.models} began; "
                     "leave it out to resume"
                 )

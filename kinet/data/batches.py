@@ -73,7 +73,7 @@ class TrainingBatches:
     Raises
     ------
     DataError
-        If no song has two versions but `versions_per_song` is given.
+        If `versions_per_song` is given but fewer than two songs have two versions.
     """
 
     def __init__(
@@ -98,10 +98,11 @@ class TrainingBatches:
             self.batch_size = min(batch_size, len(self.tracks))
             return
         self.left_out = len(self.tracks) - sum(map(len, self._members))
-        if not self._members:
+        if len(self._members) < 2:
             raise DataError(
-                f"the training list has {len(self.songs)} songs of one version; "
-                "this loss compares versions: at least two songs must have two or more"
+                f"the training list has {len(self.songs)} songs, {len(self._members)} of them with "
+                "two versions; this loss compares versions: at least two songs must have two or "
+                "more"
             )
         groups = min(max(2, batch_size // versions_per_song), len(self._members))
         self.batch_size = groups * versions_per_song

@@ -12,6 +12,8 @@ from sklearn.model_selection import GroupShuffleSplit
 from kinet.data.tracks import Track
 from kinet.errors import DataError, SettingsError
 
+LEAST_SONGS = 2
+
 
 @dataclass(frozen=True)
 class Split:
@@ -33,7 +35,8 @@ def split_by_song(
         The list.
     validation, test : float
         Shares of the songs (not of the tracks), from 0 and together below 1. The number of songs
-        is rounded; a share above 0 gets one song at least.
+        is rounded; a share above 0 gets two songs at least, because in a list of one every
+        ranking is perfect.
     seed : int
         Same seed, same songs, whatever the order of the list.
 
@@ -54,7 +57,7 @@ def split_by_song(
     >>> tracks = [Track(song, version, pathlib.Path()) for song in "abcde" for version in "12"]
     >>> split = split_by_song(tracks, validation=0.2, test=0.2)
     >>> len(split.training), len(split.validation), len(split.test)
-    (6, 2, 2)
+    (2, 4, 4)
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise SettingsError(
@@ -79,7 +82,7 @@ def split_by_song(
 
 
 def _songs_of(share: float, count: int) -> int:
-    return max(1, round(share * count)) if share > 0 else 0
+    return max(LEAST_SONGS, round(share * count)) if share > 0 else 0
 
 
 def _draw(

@@ -35,7 +35,7 @@ _HEAD = {
 }
 _ATTENTION = {"ChnlAtt": "channel", "TempAtt": "temporal"}
 _WEIGHTS = "model_weights"
-_DEFAULT = ModelConfig()
+_DEFAULT = ModelConfig.original()
 
 Arrays = dict[str, dict[str, np.ndarray]]
 

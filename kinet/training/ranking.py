@@ -10,10 +10,10 @@ import keras
 from kinet.backend import jit_compile
 from kinet.data.tracks import Track
 from kinet.embeddings import embed_tracks
-from kinet.errors import DataError
 from kinet.evaluation import evaluate
 from kinet.metrics import Metrics
 from kinet.network import embedder_of
+from kinet.training.lists import require_lists
 from kinet.training.log import MEASURES
 
 
@@ -42,7 +42,7 @@ class Ranking(keras.callbacks.Callback):
     Raises
     ------
     DataError
-        If no song of the list has two versions.
+        If the list has one song, or no song of two versions.
 
     Examples
     --------
@@ -60,11 +60,7 @@ one song must have two
         self._tracks, self._vectors, self._batch_size = tracks, vectors, batch_size
         self._songs = [track.song_id for track in tracks]
         self.metrics: Metrics | None = None
-        if len(set(self._songs)) == len(self._songs):
-            raise DataError(
-                f"the validation list has {len(tracks)} tracks and no song of two versions; "
-                "at least one song must have two"
-            )
+        require_lists((), tracks)
 
     def set_model(self, model: keras.Model) -> None:
         """Called by Keras before the first epoch."""

@@ -70,13 +70,13 @@ class RunFolders:
         self.make()
         write_text_atomically(self.settings, json.dumps(values, indent=2) + "\n")
 
-    def read_settings(self) -> dict[str, Any]:
-        """The settings with which the run was started.
+    def read_json(self) -> dict[str, Any]:
+        """What was written by `write_settings`, whatever it is.
 
         Raises
         ------
         CheckpointError
-            If there is no such run, or its settings cannot be read.
+            If there is no such run, or it is no JSON object.
         """
         try:
             values = json.loads(self.settings.read_text())
@@ -90,6 +90,17 @@ class RunFolders:
             ) from error
         if not isinstance(values, dict):
             raise CheckpointError(f"{self.settings} holds no settings; expected a JSON object")
+        return values
+
+    def read_settings(self) -> dict[str, Any]:
+        """The settings with which the run was started.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such run, or its settings cannot be read.
+        """
+        values = self.read_json()
         try:
             ModelConfig.from_dict(values["model"])
             TrainConfig.from_dict(values["training"])
@@ -116,8 +127,8 @@ def default_tag(model: ModelConfig, training: TrainConfig) -> str:
 
     Examples
     --------
-    >>> default_tag(ModelConfig(block="wider", stages=12), TrainConfig())
-    'wider_S12_channel-temporal_circular_softmax'
+    >>> default_tag(ModelConfig(block="wider", stages=4), TrainConfig())
+    'wider_S4_no-attention_circular_supcon'
     """
     attention = "-".join(model.attention) or "no-attention"
     return f"{model.block}_S{model.stages}_{attention}_{model.pitch_axis}_{training.loss}"

@@ -35,9 +35,11 @@ from kinet.versions.scores import (
 from kinet.workers import work_off_in_order
 
 # Raise it whenever the same settings give other files.
-FORMAT = 1
+FORMAT = 2
 VALIDATION_PART, TEST_PART = 0.08, 0.27
-LEAST_SONGS = 3
+# In a list of one song every ranking is perfect.
+LEAST_IN_A_LIST = 2
+LEAST_SONGS = 3 * LEAST_IN_A_LIST
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def write_corpus(
     folder : path
         Created if it does not exist. Gets ``data``, ``meta`` and ``chorales.json``.
     songs : int
-        Number of tunes, from 3; about 150 are there. 65 % are for training, 8 % for validation,
-        27 % for the test.
+        Number of tunes, from 6; about 150 are there. 65 % are for training, 8 % for validation,
+        27 % for the test, two at least for each.
     versions : int
         Versions of every song, 2 to 12, each in another key.
     seed : int
@@ -115,19 +117,12 @@ def write_corpus(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     corpus = write_corpus(folder, songs=3, versions=2, workers=1)
+    ...     corpus = write_corpus(folder, songs=6, versions=2, workers=1)
     ...     corpus.tracks, corpus.test_list.name, len(corpus.test_list.read_text().splitlines())
-    (6, 'CHORALES-TEST', 2)
+    (12, 'CHORALES-TEST', 4)
     """
     _check_numbers(songs, versions, seed, workers)
-    settings = {
-        "format": FORMAT,
-        "songs": songs,
-        "versions": versions,
-        "seed": seed,
-        "features": FeatureConfig().fingerprint(),
-        "music21": music21_version(),
-    }
+    settings = corpus_settings(songs, versions, seed)
     report = progress or (lambda done, steps: None)
     corpus = _layout(Path(folder), songs, versions)
     if _is_complete(corpus, settings):
@@ -160,6 +155,24 @@ def write_corpus(
         # The last of all: where it is, the rest is complete.
         _write_manifest(corpus, settings, records)
     return corpus
+
+
+def corpus_settings(songs: int, versions: int, seed: int) -> dict[str, Any]:
+    """All that the files of a corpus depend on, JSON-ready.
+
+    Raises
+    ------
+    DataError
+        If music21 is not installed.
+    """
+    return {
+        "format": FORMAT,
+        "songs": songs,
+        "versions": versions,
+        "seed": seed,
+        "features": FeatureConfig().fingerprint(),
+        "music21": music21_version(),
+    }
 
 
 def _check_numbers(songs: int, versions: int, seed: int, workers: int | None) -> None:
@@ -219,8 +232,8 @@ def _write_lists(corpus: Corpus, records: list[dict[str, Any]]) -> None:
         "".join(f"{song} {version}\n" for version in range(len(record["versions"])))
         for song, record in enumerate(records)
     ]
-    validation = max(1, round(VALIDATION_PART * len(lines)))
-    test = max(1, round(TEST_PART * len(lines)))
+    validation = max(LEAST_IN_A_LIST, round(VALIDATION_PART * len(lines)))
+    test = max(LEAST_IN_A_LIST, round(TEST_PART * len(lines)))
     train = len(lines) - validation - test
     write_text_atomically(corpus.train_list, "".join(lines[:train]))
     write_text_atomically(corpus.val_list, "".join(lines[train : train + validation]))
