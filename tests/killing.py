@@ -12,9 +12,11 @@ A writer runs in a fork. So scenarios run in a process without the threads of a 
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
@@ -31,14 +33,15 @@ def _is_event(name: str, arguments: tuple[object, ...]) -> bool:
 
 def _count(on_event: Callable[[], None]) -> None:
     """Call `on_event` before every event of this process, from now on."""
+    sys.addaudithook(lambda name, arguments: on_event() if _is_event(name, arguments) else None)
+    connect = sqlite3.connect
 
-    def hear(name: str, arguments: tuple[object, ...]) -> None:
-        if _is_event(name, arguments):
-            on_event()
-        elif name == "sqlite3.connect/handle":
-            arguments[0].set_trace_callback(lambda statement: on_event())
+    def heard(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        database = connect(*arguments, **options)
+        database.set_trace_callback(lambda statement: on_event())
+        return database
 
-    sys.addaudithook(hear)
+    sqlite3.connect = heard
     # Nothing is flushed to the disk: that is for a loss of power, and takes most of the time.
     os.fsync = lambda descriptor: on_event()
 
