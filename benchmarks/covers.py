@@ -14,11 +14,13 @@ from baselines import mean_chroma
 from machine import write_report
 
 from kinet.backend import choose
+from kinet.config import FeatureConfig
 from kinet.data.tracks import Track, read_tracks
 from kinet.evaluation import ranks_without_query
 from kinet.metrics import Metrics, from_ranks
 
 NEIGHBOURS = 10
+EXCERPTS = (10, 20, 30, 60)
 
 
 def ranked(similarities: np.ndarray, songs: np.ndarray) -> Metrics:
@@ -36,6 +38,21 @@ def without_hubs(similarities: np.ndarray) -> np.ndarray:
     others = similarities - 2.0 * np.eye(len(similarities))
     hubs = np.sort(others, axis=1)[:, -NEIGHBOURS:].mean(axis=1)
     return np.asarray(2 * similarities - hubs[:, None] - hubs[None, :])
+
+
+def excerpt_map(model: Any, tracks: list[Track], seconds: int, seed: int = 0) -> float:
+    """MAP where the query is so many seconds from a place drawn at random, the others whole."""
+    import kinet
+
+    rng = np.random.default_rng(seed)
+    length = round(seconds / FeatureConfig().seconds_per_vector)
+    cut = []
+    for track in tracks:
+        hpcp = np.load(track.path)
+        start = int(rng.integers(0, max(1, len(hpcp) - length + 1)))
+        cut.append(hpcp[start : start + length])
+    similarities = kinet.embed(model, cut) @ kinet.embed(model, tracks).T
+    return ranked(similarities, np.array([track.song_id for track in tracks])).map
 
 
 def systems(model: Any, tracks: list[Track]) -> dict[str, Metrics]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from document_ablation import ablation_section
+from document_cards import cards_page
 from document_choice import (
     OF_THE_ORIGINAL,
     backends_section,
@@ -37,6 +38,7 @@ from kinet.files import write_atomically, write_text_atomically
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DOCS = ROOT / "docs"
+WEIGHTS = ROOT / "kinet" / "weights"
 FRONT = "benchmarks.md"
 PICTURE = "images/accuracy-speed.png"
 Reports = Mapping[str, Mapping[str, Any]]
@@ -64,9 +66,15 @@ def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
-def pages(reports: Reports) -> dict[str, str]:
+def read_cards(folder: Path) -> list[dict[str, Any]]:
+    """The cards of the models that come with kinet."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str, str]:
     """All pages as Markdown, by their paths below ``docs``."""
     return {
+        **({"models.md": cards_page(cards)} if cards else {}),
         FRONT: _front(reports),
         "benchmarks/models.md": _page(
             "Every model", reports, {"throughput": [throughput_section, gpu_section]}
@@ -266,7 +274,7 @@ def command(results: Path, docs: Path) -> None:
     """Write the pages and the picture into the folder of the documentation."""
     reports = read_reports(results)
     draw(reports, docs)
-    for name, text in pages(reports).items():
+    for name, text in pages(reports, read_cards(WEIGHTS)).items():
         path = docs / name
         path.parent.mkdir(exist_ok=True)
         write_text_atomically(path, text)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from kinet.audio import read_audio, read_chunks
 from kinet.config import FeatureConfig
 from kinet.extraction import extract_all, extract_file
-from kinet.extraction.sources import Source
+from kinet.extraction.naming import Source
 from kinet.features.hpcp import hpcp_from_peaks, hpcp_of_blocks, pool_frames
 from kinet.features.spectrum import frames_of, spectral_peaks
 

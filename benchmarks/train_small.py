@@ -161,7 +161,7 @@ def join(
     from kinet.backend import choose
 
     choose()
-    from covers import systems
+    from covers import EXCERPTS, excerpt_map, systems
 
     import kinet
     from kinet.combined import with_descriptor
@@ -172,13 +172,15 @@ def join(
     kinet.save(with_descriptor(kinet.load(network_file), components, weight), out / f"{name}.keras")
     model = kinet.load(out / f"{name}.keras")
     records = [work.record for work in read_note_pack(scores)]
-    results = {}
+    results, excerpts = {}, {}
     for title, tracks in (named_tracks(text) for text in lists):
         found = systems(model, tracks)
         results[title] = {system: metrics.to_dict() for system, metrics in found.items()}
+        excerpts[title] = {seconds: excerpt_map(model, tracks, seconds) for seconds in EXCERPTS}
     card = card_of(name, out, model, records, json.loads(curve.read_text()), weight)
     write_text_atomically(
-        out / f"{name}.json", json.dumps({**card, "results": results}, indent=1) + "\n"
+        out / f"{name}.json",
+        json.dumps({**card, "results": results, "excerpts": excerpts}, indent=1) + "\n",
     )
     lines = [(r.title, r.file, r.source, r.licence, r.sha256) for r in records]
     with io.StringIO() as text:

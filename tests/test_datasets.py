@@ -327,7 +327,7 @@ def test_an_unknown_data_set_gets_a_guess(said, tmp_path):
 OWN = """
 from pathlib import Path
 from kinet.datasets import AudioDataset, Found
-from kinet.extraction.sources import Source
+from kinet.extraction.naming import Source
 
 def read(folder, list_file):
     sources = [Source(Path(folder, line), *line.split(".")[0].split("-"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pathlib
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinet import evaluation
+from kinet.commands.eval import _per_query
+from kinet.data.tracks import Track
 from kinet.errors import DataError, SettingsError
 from kinet.evaluation import evaluate
 
@@ -257,3 +261,18 @@ def test_unknown_protocol():
 def test_block_below_one():
     with pytest.raises(SettingsError, match="chunk is 0; allowed: an integer from 1"):
         evaluate(np.ones((2, 2)), [0, 0], chunk=0)
+
+
+def test_the_table_of_queries_says_what_they_are_and_holds_no_formula():
+    tracks = [Track("a", "1", Path()), Track("a", "=2+3", Path()), Track("b", "1", Path())]
+    metrics = evaluate([[1, 0], [0, 1], [1, 1]], ["a", "a", "b"])
+    origins = [("Help!", "/music/Help!.mp3"), ("=cmd|x", "-1.mp3"), ("", "")]
+    header, *lines = list(csv.reader(_per_query(metrics, tracks, origins).splitlines()))
+    assert header == [
+        *("song_id", "version_id", "average_precision", "precision_at_10", "first_rank"),
+        *("title", "recording"),
+    ]
+    assert lines == [
+        ["a", "1", "0.5", "0.1", "2", "Help!", "/music/Help!.mp3"],
+        ["a", "'=2+3", "0.5", "0.1", "2", "'=cmd|x", "'-1.mp3"],
+    ]

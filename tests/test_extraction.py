@@ -25,7 +25,8 @@ from kinet.data.manifest import features_of, read_manifest, write_features
 from kinet.data.tracks import read_tracks
 from kinet.errors import DataError, SettingsError
 from kinet.extraction import ExtractionStopped, batch, extract_all, extract_file, recording
-from kinet.extraction.sources import Source, read_sources
+from kinet.extraction.naming import Source
+from kinet.extraction.sources import read_sources
 from kinet.features.hpcp import hpcp_of_blocks
 from kinet.workers import PATIENCE, Death, Unwanted, work_off, work_off_in_order
 

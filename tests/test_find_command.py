@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from pathlib import Path
 
 import audio_files
 import libraries
@@ -17,7 +18,9 @@ from libraries import source, tune, version, write
 import kinet
 from kinet.cli import run
 from kinet.commands.libraries import clock
-from kinet.library import IN_FOLDER, Library, adding, calibration
+from kinet.errors import DataError
+from kinet.library import IN_FOLDER, Answer, Library, adding, calibration
+from kinet.library.pages import write_answer
 
 SECONDS = 12
 ALONE = ("--workers", "1")
@@ -141,6 +144,28 @@ def test_a_query_that_cannot_be_read_says_why_and_the_others_are_answered(music,
     first, second, *_ = csv.DictReader(io.StringIO(shown))
     assert "no audio" in first["message"]
     assert second["message"] == ""
+
+
+def test_a_page_of_an_answer_has_the_songs_and_their_sound(music, out, tmp_path):
+    page = tmp_path / "page.html"
+    command = ["find", query_of(music), "--in", music, "--html", page, *ALONE, "--json"]
+    [answer] = json.loads(out(*command))
+    text = page.read_text()
+    data = json.loads(re.search(r"<script[^>]*json[^>]*>(.*?)</script>", text, re.DOTALL)[1])
+    titles = [each["title"] for each in data["recordings"]]
+    assert titles[1:] == [song["title"] for song in answer["songs"]]
+    assert all(each["sound"] for each in data["recordings"])
+
+
+def test_a_page_is_of_one_query_and_of_an_answer(music, out, tmp_path):
+    query = query_of(music)
+    _, told = out("find", query, query, "--in", music, "--html", tmp_path / "a.html", code=2)
+    assert "--html is of one QUERY, and 2 were given" in told
+    _, told = out("find", query, "--in", music, "--html", tmp_path / "no" / "a.html", code=1)
+    assert "cannot be written: no folder" in told
+    with pytest.raises(DataError, match="no page of x.wav: too short; need a query with songs"):
+        write_answer(tmp_path / "a.html", Answer(Path("x.wav"), "too short"))
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_a_short_query_is_refused(music, out):

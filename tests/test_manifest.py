@@ -13,12 +13,13 @@ from kinet.config import FeatureConfig
 from kinet.data.manifest import (
     Entry,
     features_of,
+    origins_of,
     read_manifest,
     require_same_features,
     write_features,
     write_manifest,
 )
-from kinet.data.tracks import read_tracks
+from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError
 
 ENTRY = Entry("s1", "v1", "/music/a b.wav", 4096, 1795375781118617216, 12.5, 26, "c410c87cfcc0")
@@ -107,8 +108,25 @@ def test_entries_come_back_in_the_order_of_the_ids(tmp_path):
     write_manifest(tmp_path, entries)
     assert read_manifest(tmp_path) == [entries[2], entries[1], entries[0]]
     header, line = (tmp_path / "manifest.csv").read_bytes().split(b"\n")[:2]
-    assert header == b"song_id,version_id,source,bytes,modified_ns,seconds,vectors,fingerprint"
-    assert line == b"S,v1,/caf\xe9.wav,0,1795375781118617216,12.500,26,c410c87cfcc0"
+    assert header.decode() == HEADER.strip() + ",title,artist"
+    assert line == b"S,v1,/caf\xe9.wav,0,1795375781118617216,12.500,26,c410c87cfcc0,,"
+
+
+def test_titles_come_back_and_manifests_without_them_are_read(tmp_path):
+    titled = dataclasses.replace(ENTRY, title='Help, "live"', artist="Die Ärzte")
+    write_manifest(tmp_path, [titled])
+    assert read_manifest(tmp_path) == [titled]
+    (tmp_path / "manifest.csv").write_text(HEADER + LINE)
+    [found] = read_manifest(tmp_path)
+    assert (found.source, found.title, found.artist) == ("a.wav", "", "")
+
+
+def test_tracks_are_told_by_title_and_recording_as_far_as_they_are_known(tmp_path):
+    entry = dataclasses.replace(ENTRY, title="Help", source=os.fsdecode(b"/caf\xe9.wav"))
+    write_manifest(tmp_path, [entry])
+    tracks = [Track("s1", "v2", tmp_path), Track("s1", "v1", tmp_path)]
+    assert origins_of(tmp_path, tracks) == [("", ""), ("Help", "/caf\ufffd.wav")]
+    assert origins_of(tmp_path / "absent", tracks) == [("", ""), ("", "")]
 
 
 def test_the_list_has_the_same_tracks(tmp_path):

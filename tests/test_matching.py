@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kinet.config import FeatureConfig
 from kinet.errors import DataError
 from kinet.matching import Alignment, align
-from kinet.matching.paths import path_lengths, separate_paths
+from kinet.matching.paths import passages_of, path_lengths
 from kinet.matching.recurrence import MOMENT, common_key, cross_recurrence
 
 SECONDS = FeatureConfig().seconds_per_vector
@@ -72,8 +72,9 @@ def test_rows_at_once_are_what_cell_by_cell_gives(height, width, seed):
 
 def test_the_path_is_traced_from_its_first_to_its_last_cell():
     recurrence = matrix("..... .#... ...#. ....# .....")
-    found = separate_paths(recurrence, 5, 1)
+    found, longest = passages_of(recurrence, 5, 1)
     assert [(path.tolist(), length) for path, length in found] == [([[1, 1], [2, 3], [3, 4]], 3)]
+    assert longest == 3
 
 
 def test_further_paths_share_no_row_and_no_column_with_longer_ones():
@@ -86,14 +87,14 @@ def test_further_paths_share_no_row_and_no_column_with_longer_ones():
         ...#...#
         ....#..."""
     )
-    found = separate_paths(recurrence, 5, 1)
+    found, _ = passages_of(recurrence, 5, 1)
     # From (2, 2) to (4, 3) by two rows: no gap. Of the columns that are left every row is taken.
     assert [path.tolist() for path, _ in found] == [[[0, 0], [1, 1], [2, 2], [4, 3], [5, 4]]]
     recurrence = matrix("..#.. ...#. .....  #.... .#...")
-    found = separate_paths(recurrence, 5, 1)
+    found, _ = passages_of(recurrence, 5, 1)
     assert [path.tolist() for path, _ in found] == [[[0, 2], [1, 3]], [[3, 0], [4, 1]]]
-    assert len(separate_paths(recurrence, 5, 2.5)) == 1
-    assert len(separate_paths(recurrence, 1, 1)) == 1
+    assert len(passages_of(recurrence, 5, 2.5)[0]) == 1
+    assert len(passages_of(recurrence, 1, 1)[0]) == 1
 
 
 def test_a_further_path_does_not_lead_through_an_earlier_one():
@@ -101,8 +102,36 @@ def test_a_further_path_does_not_lead_through_an_earlier_one():
     recurrence[range(25), range(20, 45)] = True
     recurrence[range(30), range(30)] = True  # the longest, of 30
     recurrence[range(32, 42), range(46, 56)] = True  # would go on from the first of 25
-    found = separate_paths(recurrence, 5, 1)
+    found, _ = passages_of(recurrence, 5, 1)
     assert [length for _, length in found] == [30, 10]
+
+
+def test_a_path_is_cut_where_it_bridges_what_only_one_has():
+    recurrence = np.zeros((50, 70), bool)
+    recurrence[range(20), range(20)] = True
+    recurrence[range(30, 50), range(40, 60)] = True  # eleven moves later: ten cells, which cost 5
+    (first, second), longest = passages_of(recurrence, 5, 1)
+    assert [first[1], second[1], longest] == [20, 20, 35]
+    assert [path[[0, -1]].tolist() for path, _ in (first, second)] == [
+        [[0, 0], [19, 19]],
+        [[30, 40], [49, 59]],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hole", "cells", "lengths"), [(3, 2, [25]), (5, 3, [22]), (6, 4, [13, 11])]
+)
+def test_four_more_cells_that_do_not_recur_than_do_are_a_bridge(hole, cells, lengths):
+    """A path crosses a hole in fewer cells, by two along one axis and then along the other."""
+    recurrence = np.eye(30, dtype=bool)
+    recurrence[13 : 13 + hole] = False
+    found, longest = passages_of(recurrence, 5, 1)
+    assert [length for _, length in found] == lengths
+    assert longest == 30 - hole - cells / 2
+
+
+def test_the_longest_passage_counts_however_short_it_is():
+    assert [length for _, length in passages_of(np.eye(5, dtype=bool), 5, 99)[0]] == [5]
 
 
 def test_nothing_recurs_where_nothing_is_heard():

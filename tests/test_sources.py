@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, distinct, make_id, read_sources
+from kinet.extraction.naming import Source, make_id
+from kinet.extraction.sources import distinct, read_sources
 from kinet.reading import show_path
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

@@ -1,50 +1,54 @@
-"""Title and artist that a file says of itself."""
+"""What a file says of its music: title, artist, album."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from kinet.audio.coded import FORMATS
+from kinet.audio.errors import AudioError
+from kinet.audio.lengths import require_sane_lists
+from kinet.reading import open_regular
+
+NAMES = ("title", "artist", "album")
 
 
-@dataclass(frozen=True)
-class Tags:
-    """What is written in a file; empty where nothing is.
-
-    Attributes
-    ----------
-    title, artist : str
-        On one line.
-    """
-
-    title: str = ""
-    artist: str = ""
-
-
-def read_tags(path: str | os.PathLike[str]) -> Tags:
-    """The tags of an audio or video file; none of a file that cannot be read.
+def read_tags(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Tags of an audio file, as far as it has them; nothing is decoded.
 
     Parameters
     ----------
     path : path
-        Any file.
+        An audio file, or a video. One that cannot be read has no tags: what is wrong with it is
+        said when its sound is read.
+
+    Returns
+    -------
+    dict of str to str
+        Of ``title``, ``artist`` and ``album`` those that are there and not empty.
 
     Examples
     --------
-    >>> read_tags("no such file.mp3")
-    Tags(title='', artist='')
+    >>> read_tags("nowhere.mp3")
+    {}
     """
-    # Not at the top: what lists a library should not wait for FFmpeg.
-    import av
-
-    from kinet.audio.coded import FORMATS
-
     try:
-        with av.open(
-            os.fspath(path), options={"format_whitelist": FORMATS}, metadata_errors="replace"
-        ) as container:
-            # Ogg has them at its stream, the others at the file.
-            said = [container.metadata, *(stream.metadata for stream in container.streams.audio)]
-    except (av.error.FFmpegError, ValueError, OSError):
-        return Tags()
-    found = {key.lower(): value for tags in reversed(said) for key, value in tags.items()}
-    return Tags(*(" ".join(found.get(name, "").split()) for name in ("title", "artist")))
+        with open_regular(path) as file:
+            require_sane_lists(Path(path), file)
+            file.seek(0)
+            with av.open(
+                file, options={"format_whitelist": FORMATS}, metadata_errors="replace"
+            ) as container:
+                # Ogg has them at its streams.
+                found = [container.metadata, *(each.metadata for each in container.streams)]
+    except (av.error.FFmpegError, AudioError, ValueError, OSError):
+        return {}
+    tags: dict[str, str] = {}
+    for metadata in found:
+        for key, value in metadata.items():
+            text = " ".join(value.split())
+            if key.casefold() in NAMES and text:
+                tags.setdefault(key.casefold(), text)
+    return tags

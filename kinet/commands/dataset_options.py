@@ -14,6 +14,7 @@ import click
 from kinet.commands.options import path_type
 from kinet.commands.output import say
 from kinet.errors import PluginError, SettingsError
+from kinet.extraction.readings import AUTOMATIC
 
 if TYPE_CHECKING:
     from kinet.datasets import Dataset, Found, HpcpDataset
@@ -110,7 +111,7 @@ def dataset_options(command: F) -> F:
         chosen = _choose(dataset, files, accept_other_features)
         if chosen is not None:
             _check_files(chosen, files)
-            _check_rest(chosen, rest["sources"], rest["workers"])
+            _check_rest(chosen, rest["sources"], rest["workers"], rest["songs_by"])
             _check_features(chosen, accept_other_features)
         options = None if chosen is None else DatasetOptions(chosen, files)
         return command(*args, dataset=options, **rest)
@@ -188,7 +189,9 @@ def _names(belongs: Callable[[Dataset], bool]) -> str:
     return " or ".join(found)
 
 
-def _check_rest(dataset: Dataset, sources: Sequence[Path], workers: int | None) -> None:
+def _check_rest(
+    dataset: Dataset, sources: Sequence[Path], workers: int | None, songs_by: str
+) -> None:
     """Refuse what does not go with this data set.
 
     Raises
@@ -199,6 +202,8 @@ def _check_rest(dataset: Dataset, sources: Sequence[Path], workers: int | None) 
 
     if len(sources) > 1:
         raise click.UsageError(f"--dataset takes one folder, not {len(sources)} sources.")
+    if songs_by != AUTOMATIC:
+        raise click.UsageError("--songs-by is for folders of your own, not for --dataset.")
     if workers is not None and not isinstance(dataset, AudioDataset):
         raise click.UsageError(f"--workers is for audio; {dataset.name} has none.")
 

@@ -17,7 +17,7 @@ from kinet.commands.options import (
     require_target,
 )
 from kinet.commands.output import json_option, say, show_json, tracks_progress
-from kinet.data.manifest import require_same_features
+from kinet.data.manifest import origins_of, require_same_features
 from kinet.files import digest_of, write_atomically
 
 
@@ -54,8 +54,9 @@ def command(
 ) -> None:
     """Write the embeddings of the tracks of LIST, by default the meta/*-TEST.
 
-    The file holds the arrays embeddings (N, D), song_id (N,), version_id (N,), fingerprint, of
-    the features, and model, the SHA-256 of the model file: embeddings of two models do not mix.
+    The file holds the arrays embeddings (N, D), song_id, version_id, title and recording (N,),
+    the last two as far as a manifest of kinet extract tells, fingerprint, of the features, and
+    model, the SHA-256 of the model file: embeddings of two models do not mix.
     """
     import numpy as np
 
@@ -63,6 +64,7 @@ def command(
 
     require_target(out, force)
     tracks = read_complete_list(list_file, data_dir)
+    origins = origins_of(data_dir, tracks)
     model_file = model_file or newest_best()
     opened = open_model(model_file)
     digest = digest_of(opened.path)
@@ -77,6 +79,8 @@ def command(
         "embeddings": rows,
         "song_id": np.array([track.song_id for track in tracks]),
         "version_id": np.array([track.version_id for track in tracks]),
+        "title": np.array([title for title, _ in origins]),
+        "recording": np.array([recording for _, recording in origins]),
         "fingerprint": np.array(opened.features.fingerprint()),
         "model": np.array(digest),
     }

@@ -20,7 +20,7 @@ from kinet.commands.options import (
     require_target,
 )
 from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
-from kinet.data.manifest import require_same_features
+from kinet.data.manifest import origins_of, require_same_features
 from kinet.data.tracks import Track, present, read_tracks
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically
@@ -83,6 +83,7 @@ def command(
         tracks, missing = present(read_tracks(test_list, data_dir))
     else:
         tracks = read_complete_list(test_list, data_dir)
+    origins = origins_of(data_dir, tracks) if per_query else []
     if model_file is None:
         model_file = newest_best()
         say(f"model: {model_file}")
@@ -102,7 +103,7 @@ def command(
             rows, [track.song_id for track in tracks], protocol=protocol, progress=progress
         )
     if per_query:
-        write_text_atomically(per_query, _per_query(metrics, tracks))
+        write_text_atomically(per_query, _per_query(metrics, tracks, origins))
     report = {
         "model": str(model_file),
         "list": str(test_list),
@@ -117,10 +118,11 @@ def command(
         show_metrics(report)
 
 
-def _per_query(metrics: Metrics, tracks: list[Track]) -> str:
+def _per_query(metrics: Metrics, tracks: list[Track], origins: list[tuple[str, str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["song_id", "version_id", "average_precision", "precision_at_10", "first_rank"])
+    measures = ("average_precision", "precision_at_10", "first_rank")
+    writer.writerow(["song_id", "version_id", *measures, "title", "recording"])
     values = zip(
         metrics.query_index,
         metrics.average_precision,
@@ -130,5 +132,13 @@ def _per_query(metrics: Metrics, tracks: list[Track]) -> str:
     )
     for index, precision, at_10, first in values:
         track = tracks[index]
-        writer.writerow([track.song_id, track.version_id, precision, at_10, first])
+        song, version, title, recording = map(
+            _as_text, (track.song_id, track.version_id, *origins[index])
+        )
+        writer.writerow([song, version, precision, at_10, first, title, recording])
     return text.getvalue()
+
+
+def _as_text(text: str) -> str:
+    """`text` that a spreadsheet does not take for a formula, which it would run."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

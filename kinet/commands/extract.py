@@ -14,16 +14,25 @@ import click
 
 from kinet.commands.dataset_options import DatasetOptions, dataset_options
 from kinet.commands.options import path_type, plugin_option
-from kinet.commands.output import json_option, progress_bar, say, show_json
+from kinet.commands.output import json_option, progress_bar, say, show_json, tracks_progress
+from kinet.extraction.readings import AUTOMATIC, READINGS, TAGS
 
 if TYPE_CHECKING:
     from kinet.extraction import Report
+    from kinet.extraction.naming import Source
+    from kinet.extraction.readings import Reading
 
 
 @click.command("extract")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=path_type)
 @click.option("--out", metavar="DIR", type=path_type, required=True, help="Folder for features.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. By default one for every core.")
+@click.option(
+    "--songs-by",
+    type=click.Choice((AUTOMATIC, *READINGS)),
+    default=AUTOMATIC,
+    help="What makes files of a folder one song; told before the work begins.",
+)
 @json_option
 @plugin_option
 @click.pass_context
@@ -33,13 +42,16 @@ def command(
     sources: tuple[Path, ...],
     out: Path,
     workers: int | None,
+    songs_by: str,
     as_json: bool,
     dataset: DatasetOptions | None,
 ) -> None:
     """Make features of audio files: HPCP in DIR/<song>_<version>.npy.
 
     SOURCE is an audio file, a folder, or a CSV file with the columns path, song_id and version_id.
-    In a folder every sub-folder is a song and the files in it are its versions; a file on its own
+    In a folder every sub-folder is a song and the files in it are its versions. Where all files
+    lie in the folder itself, or are numbered as those of albums are, files of one title are one
+    song, as by --songs-by title; with tags their tags give the title. A file that is named itself
     is a song of its own. DIR also gets a list for the other commands, manifest.csv (which file was
     made of which recording) and features.json (the settings).
 
@@ -52,12 +64,11 @@ def command(
     """
     from kinet.data.manifest import LIST
     from kinet.extraction import ExtractionStopped, extract_all
-    from kinet.extraction.sources import read_sources
 
     if dataset:
         extract = dataset.prepare(sources[0], out, workers)
     else:
-        extract = functools.partial(extract_all, read_sources(sources), out, workers=workers)
+        extract = functools.partial(extract_all, _read(sources, songs_by), out, workers=workers)
     started = time.monotonic()
     try:
         with _progress() as progress:
@@ -75,6 +86,20 @@ def command(
         list_file, folder = (shlex.quote(str(path)) for path in (out / LIST, out))
         say(f"next: kinet check {list_file} --data-dir {folder}")
     ctx.exit(1 if report.failed else 0)
+
+
+def _read(sources: tuple[Path, ...], songs_by: str) -> list[Source]:
+    """The recordings, and on stderr how folders were read."""
+    from kinet.extraction.sources import read_sources
+
+    if songs_by != TAGS:
+        return read_sources(sources, songs_by, tell=lambda reading: say(str(reading)))
+    readings: list[Reading] = []
+    with tracks_progress("reading tags", unit="files") as progress:
+        found = read_sources(sources, songs_by, tell=readings.append, progress=progress)
+    for reading in readings:
+        say(str(reading))
+    return found
 
 
 def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:

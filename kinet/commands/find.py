@@ -17,7 +17,7 @@ from kinet.commands.libraries import (
     show_where,
     workers_option,
 )
-from kinet.commands.options import path_type
+from kinet.commands.options import path_type, require_target
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ COLUMNS = (
 @workers_option
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
+@click.option(
+    "--html",
+    metavar="OUT",
+    type=path_type,
+    help="Write a page too, to see and hear where the query and its songs match; of one QUERY.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -62,6 +68,7 @@ def command(
     workers: int | None,
     as_json: bool,
     as_csv: bool,
+    html: Path | None,
 ) -> None:
     """Find which songs of a folder or library the recordings QUERY are versions of.
 
@@ -73,12 +80,18 @@ def command(
     A query that cannot be read says why, and the exit code is 1; one that matches nothing is an
     answer.
     """
+    if html is not None:
+        if len(queries) > 1:
+            raise click.UsageError(f"--html is of one QUERY, and {len(queries)} were given.")
+        require_target(html, force=True)
     with folder_or_library(where, model_file, workers) as library:
         is_calibrated = library.info().calibration is not None
         with tracks_progress("looking for songs", unit="queries") as progress:
             answers = library.find(
                 queries, top=top, threshold=threshold, workers=workers, progress=progress
             )
+    if html is not None and answers[0].matches:
+        _write_page(html, answers[0])
     if as_json:
         show_json([_described(answer, is_calibrated) for answer in answers])
     elif as_csv:
@@ -87,7 +100,7 @@ def command(
         writer.writerows(row for answer in answers for row in _rows(answer))
     else:
         for answer in answers:
-            _show(answer, where, is_calibrated, threshold)
+            show_answer(answer, where, is_calibrated, threshold)
         if not is_calibrated:
             say(
                 "scores are not calibrated: they rank, but are no probabilities (kinet index "
@@ -96,7 +109,15 @@ def command(
     ctx.exit(1 if any(answer.fault for answer in answers) else 0)
 
 
-def _show(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
+def _write_page(path: Path, answer: Answer) -> None:
+    from kinet.library.pages import write_answer
+
+    write_answer(path, answer)
+    say(f"{path}: to see and hear where they match")
+
+
+def show_answer(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
+    """Print the songs that were found for a query, or what stands in their place."""
     from kinet.reading import show_path
 
     name = show_path(answer.path)

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from kinet.config import FeatureConfig
 from kinet.data.packing import PackedFile
+from kinet.data.tracks import Track
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_atomically, write_text_atomically
-from kinet.reading import open_regular, reason
+from kinet.reading import open_regular, reason, show_path
 
 FEATURES = "features.json"
 MANIFEST = "manifest.csv"
@@ -48,6 +49,8 @@ class Entry:
         T of the features ``(T, 12)``.
     fingerprint : str
         Of the settings, as `kinet.config.FeatureConfig.fingerprint`.
+    title, artist : str
+        As a person would say it; empty where nothing told.
     """
 
     song_id: str
@@ -58,9 +61,12 @@ class Entry:
     seconds: float
     vectors: int
     fingerprint: str
+    title: str = ""
+    artist: str = ""
 
 
 _COLUMNS = [field.name for field in dataclasses.fields(Entry)]
+_OPTIONAL = 2  # the last ones, which manifests of before did not have
 _WRITTEN = {"seconds": "{:.3f}".format}
 _TYPES = {"bytes": int, "modified_ns": int, "seconds": float, "vectors": int}
 
@@ -289,19 +295,49 @@ def read_manifest(data_dir: str | os.PathLike[str]) -> list[Entry]:
     mend = "restore it, or remove it to make all features again"
     try:
         header = next(reader, [])
-        if header != _COLUMNS:
+        if header not in (_COLUMNS, _COLUMNS[:-_OPTIONAL]):
             raise DataError(f"{path}:1: columns are {header}, expected {_COLUMNS}; {mend}")
-        return [_entry(row) for row in reader]
+        return [_entry(row, header) for row in reader]
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path}:{reader.line_num}: {error}; {mend}") from error
+
+
+def origins_of(data_dir: str | os.PathLike[str], tracks: Iterable[Track]) -> list[tuple[str, str]]:
+    """Title and recording of tracks, as far as the manifest of their features tells.
+
+    Parameters
+    ----------
+    data_dir : path
+        Folder of the features, or a packed file, which has no manifest.
+    tracks : iterable of Track
+        Whose.
+
+    Returns
+    -------
+    list of (str, str)
+        Title and path of the recording, both printable; empty where nothing tells.
+
+    Raises
+    ------
+    DataError
+        As `read_manifest`.
+
+    Examples
+    --------
+    >>> origins_of("nowhere", [Track("s1", "v1", Path("s1_v1.npy"))])
+    [('', '')]
+    """
+    known = {(entry.song_id, entry.version_id): entry for entry in read_manifest(data_dir)}
+    found = (known.get((track.song_id, track.version_id)) for track in tracks)
+    return [(show_path(e.title), show_path(e.source)) if e else ("", "") for e in found]
 
 
 def _lines(entries: Iterable[Entry]) -> str:
     return "".join(f"{entry.song_id}\t{entry.version_id}\n" for entry in entries)
 
 
-def _entry(row: list[str]) -> Entry:
-    if len(row) != len(_COLUMNS):
-        raise ValueError(f"{len(row)} fields, expected {len(_COLUMNS)}")
-    fields = zip(_COLUMNS, row, strict=True)
+def _entry(row: list[str], columns: list[str]) -> Entry:
+    if len(row) != len(columns):
+        raise ValueError(f"{len(row)} fields, expected {len(columns)}")
+    fields = zip(columns, row, strict=True)
     return Entry(**{name: _TYPES.get(name, str)(text) for name, text in fields})

@@ -13,7 +13,7 @@ from kinet.registry import Registry
 
 if TYPE_CHECKING:
     from kinet.data.manifest import Entry
-    from kinet.extraction.sources import Source
+    from kinet.extraction.naming import Source
 
 Ids = tuple[str, str]
 

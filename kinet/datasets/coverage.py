@@ -10,7 +10,8 @@ from pathlib import Path
 from kinet.data.feature_files import feature_path
 from kinet.datasets import Found, Ids
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, audio_files, make_id
+from kinet.extraction.naming import Source, make_id
+from kinet.extraction.searching import audio_files
 from kinet.files import write_text_atomically, writing_to
 from kinet.reading import read_text, reason, show_path
 

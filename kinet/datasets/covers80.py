@@ -14,7 +14,7 @@ from pathlib import Path
 from kinet.datasets import AudioDataset, Found
 from kinet.datasets.coverage import collected, files_of, read_lines
 from kinet.errors import DataError
-from kinet.extraction.sources import Source, make_id
+from kinet.extraction.naming import Source, make_id
 from kinet.reading import show_path
 
 # The archive has the lists beside the songs; copies have them one level higher, or as .txt.

@@ -29,7 +29,7 @@ from kinet.data.manifest import (
 )
 from kinet.datasets import Converted, HpcpDataset
 from kinet.errors import DataError
-from kinet.extraction.sources import Source
+from kinet.extraction.naming import Source
 from kinet.features.hpcp import pool_frames
 from kinet.files import write_array_atomically, writing_to
 from kinet.reading import show_path

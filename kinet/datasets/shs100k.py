@@ -15,7 +15,7 @@ from pathlib import Path
 from kinet.datasets import AudioDataset, Found, Ids
 from kinet.datasets.coverage import collected, files_of, read_lines, require_id
 from kinet.errors import DataError
-from kinet.extraction.sources import Source
+from kinet.extraction.naming import Source
 from kinet.reading import show_path
 
 _NEED = "lines '<song> <version>', or with tabs and title, performer and URL after them"

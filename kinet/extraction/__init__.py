@@ -13,8 +13,9 @@ from kinet.config import FeatureConfig
 from kinet.data.manifest import require_own
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
+from kinet.extraction.naming import Source
 from kinet.extraction.recording import extract_file, make
-from kinet.extraction.sources import Source, distinct
+from kinet.extraction.sources import distinct
 from kinet.files import writing_to
 from kinet.reading import show_path
 from kinet.workers import work_off

@@ -20,8 +20,8 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
+from kinet.extraction.naming import Source
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
-from kinet.extraction.sources import Source
 from kinet.reading import reason, show_path
 from kinet.workers import Death
 
@@ -153,10 +153,14 @@ class Batch:
             seconds=old.seconds if old else 0.0,
             vectors=old.vectors if old else 0,
             fingerprint=self._fingerprint,
+            title=source.title,
+            artist=source.artist,
         )
-        if old and replace(old, source=path) == entry and self._is_whole(old):
+        # It may have moved, and be called something else.
+        same = old and replace(old, source=path, title=entry.title, artist=entry.artist) == entry
+        if old and same and self._is_whole(old):
             self._skipped.append(entry)
-            self._enter(entry)  # it may have moved
+            self._enter(entry)
             return
         self._planned[Job(source.path, self._path(source), self._config)] = source, entry
 

@@ -15,7 +15,7 @@ from kinet.data.manifest import require_same_features
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 from kinet.extraction.recording import extract_file
-from kinet.extraction.sources import audio_files
+from kinet.extraction.searching import audio_files
 from kinet.reading import show_path
 
 _FEATURES = ".npy"

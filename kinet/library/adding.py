@@ -11,8 +11,10 @@ from pathlib import Path
 from kinet.backend import cores
 from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError, SettingsError
+from kinet.extraction.naming import Source
 from kinet.extraction.recording import Refused
-from kinet.extraction.sources import Source, audio_files, read_sources
+from kinet.extraction.searching import audio_files
+from kinet.extraction.sources import read_sources
 from kinet.files import digest_of
 from kinet.library.pieces import embed_pieces
 from kinet.library.rows import File, Sound

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,8 @@ class Match:
         Where: seconds of the query (a) and of the recording (b), the longest first.
     others : tuple of pathlib.Path
         Further files of the song that match, exact copies too.
+    hpcp : ndarray of float32, shape (T, 12), or None
+        Of the recording, where it is an answer to a query.
     """
 
     title: str
@@ -63,6 +65,7 @@ class Match:
     tempo_ratio: float
     passages: tuple[Passage, ...]
     others: tuple[Path, ...]
+    hpcp: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     @property
     def confidence(self) -> float:
@@ -132,15 +135,16 @@ def search(
         If a number is out of range.
     """
     require_range(top, threshold)
-    found = [
-        compared(shelf, query, place, similarity)
-        for place, similarity in shortlist(shelf.snapshot, query, max(top, aligned))
-    ]
+    listed = shortlist(shelf.snapshot, query, max(top, aligned))
+    found = [compared(shelf, query, place, similarity) for place, similarity in listed]
     songs: dict[object, list[Match]] = {}
     for match in sorted(found, key=lambda match: -match.confidence):
         songs.setdefault(match.song or match.path, []).append(match)
     best = [_of_song(matches) for matches in songs.values()]
-    return tuple(match for match in best if match.confidence >= threshold)[:top]
+    shown = [match for match in best if match.confidence >= threshold][:top]
+    looked_at = [int(shelf.snapshot.numbers[place]) for place, _ in listed]
+    numbers = {shelf.files[number][0].path: number for number in looked_at}
+    return tuple(replace(match, hpcp=shelf.hpcp(numbers[match.path])) for match in shown)
 
 
 def require_range(top: int, threshold: float) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from kinet.embeddings import Embedder
 from kinet.errors import DataError
-from kinet.extraction.sources import Source
+from kinet.extraction.naming import Source
 from kinet.library.adding import Added, Progress, add_files
 from kinet.library.calibration import Calibration
 from kinet.library.finding import ALIGNED, TOP, Shelf

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kinet.backend import cores
 from kinet.embeddings import Embedder
@@ -34,6 +37,8 @@ class Answer:
         Its duration.
     matches : tuple of kinet.library.finding.Match
         The songs that were found, the best first; none is an answer too.
+    hpcp : ndarray of float32, shape (T, 12), or None
+        Of the query; None if it could not be read.
     """
 
     path: Path
@@ -41,6 +46,7 @@ class Answer:
     title: str = ""
     seconds: float = 0.0
     matches: tuple[Match, ...] = ()
+    hpcp: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Asked:
             found = search(self.shelf, query, self.top, self.threshold, self.aligned)
         except KinetError as error:
             return Answer(path, str(error), read.title, read.seconds)
-        return Answer(path, "", read.title, read.seconds, found)
+        return Answer(path, "", read.title, read.seconds, found, read.hpcp)
 
 
 def read_queries(

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kinet.audio.tags import read_tags
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import FeatureError, read_hpcp
 from kinet.extraction.recording import Refused, hear
@@ -91,8 +90,10 @@ def read_sound(job: SoundJob, check: Callable[[], None]) -> SoundFile | Refused:
 
 def file_tags(path: Path) -> tuple[str, str]:
     """Title and artist of a file: of its tags, else the title of its name."""
+    from kinet.audio.tags import read_tags
+
     tags = read_tags(path)
-    return tags.title or title_of(path), tags.artist
+    return tags.get("title") or title_of(path), tags.get("artist", "")
 
 
 def title_of(path: Path) -> str:

@@ -10,14 +10,13 @@ from numpy.typing import ArrayLike
 from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.data.feature_files import as_hpcp
 from kinet.errors import DataError
-from kinet.matching.paths import Path, separate_paths
+from kinet.matching.paths import Path, passages_of
 from kinet.matching.recurrence import MOMENT, Hpcp, common_key, cross_recurrence
 
-__all__ = ["Alignment", "Passage", "align"]
+__all__ = ["Alignment", "Passage", "align", "clock"]
 
 _PASSAGES = 8
-# What is left between two songs that have nothing in common is shorter in nine pairs of ten.
-_SHORTEST = 24.0
+_SHORTEST = 20
 # Of vectors of one times those of the other, so that the matrices fit into half a gigabyte.
 _MOST_CELLS = 2**24
 
@@ -30,18 +29,29 @@ class Passage:
     ----------
     start_a, end_a, start_b, end_b : float
         In seconds from the beginning of each recording.
-    length : float
-        Of its path, in vectors: those that match, less half of those that do not.
+    length : int
+        Vectors of its path that match, less those that do not.
     path : ndarray of int, shape (P, 2)
         Pairs of vectors, one of each recording, which are the same moment of the music; both grow.
+
+    Examples
+    --------
+    >>> print(Passage(40.2, 95, 72, 3670, 100, np.zeros((0, 2), int)))
+    0:40-1:35 ~ 1:12-1:01:10
     """
 
     start_a: float
     end_a: float
     start_b: float
     end_b: float
-    length: float
+    length: int
     path: Path = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        """Where it is in both, as people write it."""
+        return (
+            f"{clock(self.start_a)}-{clock(self.end_a)} ~ {clock(self.start_b)}-{clock(self.end_b)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,14 +61,15 @@ class Alignment:
     Attributes
     ----------
     score : float
-        How much of the shorter recording the longest passage covers, from 0 to 1: its length
-        divided by the moments of the shorter one. It ranks; it is no probability.
+        How much of the shorter recording the longest path through both covers, from 0 to 1: its
+        length (Qmax) divided by the moments of the shorter one. It ranks; it is no probability.
     transposition : int
         Semitones by which the second recording is above the first, -5 to 6.
     tempo_ratio : float
         Tempo of the second recording, divided by that of the first; 1 without a passage.
     passages : tuple of Passage
-        The longest first. No moment of either recording is in two of them.
+        The longest first: the parts of the longest path between what only one of the recordings
+        has, and what matches besides. No moment of either recording is in two of them.
     """
 
     score: float
@@ -72,8 +83,8 @@ def align(a: ArrayLike, b: ArrayLike, config: FeatureConfig | None = None) -> Al
 
     The key of the second is brought to that of the first, moments that are alike are found, and
     through them the longest path with gaps (Qmax: J. Serrà, X. Serra, R. G. Andrzejak, "Cross
-    recurrence quantification for cover song identification", New Journal of Physics 11, 2009). So
-    are further ones in what is left of both recordings.
+    recurrence quantification for cover song identification", New Journal of Physics 11, 2009), cut
+    where it leads through what only one of the two has. What is left of both is searched for more.
 
     Parameters
     ----------
@@ -112,18 +123,27 @@ def align(a: ArrayLike, b: ArrayLike, config: FeatureConfig | None = None) -> Al
     rotation = common_key(hpcp_a, hpcp_b)
     recurrence = cross_recurrence(hpcp_a, np.roll(hpcp_b, rotation, axis=1))
     seconds = (config or FeatureConfig()).seconds_per_vector
-    passages = tuple(
-        _passage(path, length, seconds)
-        for path, length in separate_paths(recurrence, _PASSAGES, _SHORTEST)
-    )
-    length = passages[0].length if passages else 0.0
+    found, longest = passages_of(recurrence, _PASSAGES, _SHORTEST)
     upwards = -rotation % PITCH_CLASSES
     return Alignment(
-        score=length / min(recurrence.shape),
+        score=longest / min(recurrence.shape),
         transposition=upwards - PITCH_CLASSES if upwards > PITCH_CLASSES // 2 else upwards,
-        tempo_ratio=_tempo_ratio(passages[0].path) if passages else 1.0,
-        passages=passages,
+        tempo_ratio=_tempo_ratio([path for path, _ in found]),
+        passages=tuple(_passage(path, length, seconds) for path, length in found),
     )
+
+
+def clock(seconds: float) -> str:
+    """A place in a recording as people write it: minutes and seconds, hours where there are some.
+
+    Examples
+    --------
+    >>> clock(7.4), clock(59.6), clock(3723)
+    ('0:07', '1:00', '1:02:03')
+    """
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 def _checked(values: ArrayLike, which: str) -> Hpcp:
@@ -135,12 +155,12 @@ def _checked(values: ArrayLike, which: str) -> Hpcp:
     return hpcp
 
 
-def _passage(path: Path, length: float, seconds: float) -> Passage:
+def _passage(path: Path, length: int, seconds: float) -> Passage:
     (start_a, start_b), (end_a, end_b) = path[0] * seconds, (path[-1] + MOMENT) * seconds
     return Passage(float(start_a), float(end_a), float(start_b), float(end_b), length, path)
 
 
-def _tempo_ratio(path: Path) -> float:
-    """How fast the path goes through the first recording for each vector of the second."""
-    spread_a, spread_b = path.std(axis=0)
-    return float(spread_a / spread_b) if spread_b else 1.0
+def _tempo_ratio(paths: list[Path]) -> float:
+    """How fast the paths go through the first recording for each vector of the second."""
+    spread_a, spread_b = sum((path.var(axis=0) * len(path) for path in paths), np.zeros(2))
+    return float(np.sqrt(spread_a / spread_b)) if spread_b else 1.0

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 # Lengths are counted in half vectors: a cell that recurs adds a whole one, one that does not takes
 # a half away. No path leads through a closed cell.
 _WHOLE, _GAP, _CLOSED = 2, -1, -(2**15)
+# A path is cut where so many more cells do not recur than do.
+_FALL = 4
 # The moves of a path, backwards: at one tempo, or at half or twice the other's for a while.
 _MOVES = ((1, 1), (2, 1), (1, 2))
 
@@ -48,45 +50,72 @@ def path_lengths(recurrence: NDArray[np.bool_]) -> Lengths:
     return _lengths(_steps(recurrence))
 
 
-def separate_paths(
-    recurrence: NDArray[np.bool_], most: int, shortest: float
-) -> list[tuple[Path, float]]:
-    """The longest path, and further ones that pass through none of its rows and columns.
+def passages_of(
+    recurrence: NDArray[np.bool_], most: int, shortest: int
+) -> tuple[list[tuple[Path, int]], float]:
+    """The passages of the longest path, and of further ones through rows and columns that are left.
+
+    A path can bridge what only one of the recordings has. There it is cut, and the bridge is left
+    out: where more cells do not recur than do, and at least 4 more.
 
     Parameters
     ----------
     recurrence : ndarray of bool, shape (n, m)
     most : int
-        Paths at most.
-    shortest : float
-        Length in vectors from which on a further path counts.
+        Passages at most.
+    shortest : int
+        Length from which on a passage counts; the longest one always does.
 
     Returns
     -------
-    list of (ndarray of int, shape (P, 2), float)
-        Rows and columns of the cells of each path, from its first to its last, and its length in
-        vectors; of equally long ones the earliest. None if nothing recurs.
+    list of (ndarray of int, shape (P, 2), int)
+        Rows and columns of the cells of each passage, from its first to its last, and its length,
+        the number of cells that recur less that of those that do not; the longest first. None if
+        nothing recurs.
+    float
+        Length of the longest path in vectors, Qmax.
 
     Examples
     --------
     >>> recurrence = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]) > 0
-    >>> [(path, length)] = separate_paths(recurrence, most=9, shortest=1)
-    >>> path.tolist(), length
-    ([[0, 0], [1, 1], [2, 2], [3, 3]], 2.5)
+    >>> passages, longest = passages_of(recurrence, most=9, shortest=1)
+    >>> [(path.tolist(), length) for path, length in passages], longest
+    ([([[0, 0], [1, 1], [2, 2], [3, 3]], 2)], 2.5)
     """
-    steps = _steps(recurrence)
-    found: list[tuple[Path, float]] = []
+    steps, longest = _steps(recurrence), 0.0
+    found: list[tuple[Path, int]] = []
     while len(found) < most:
         lengths = _lengths(steps)
         length = float(lengths.max()) / _WHOLE
         if not length or (found and length < shortest):
             break
+        longest = longest or length
         path = _traced(lengths)
-        found.append((path, length))
-        first, last = path[0], path[-1] + 1
-        steps[first[0] : last[0]] = _CLOSED
-        steps[:, first[1] : last[1]] = _CLOSED
-    return found
+        pieces = _pieces(path, recurrence[*path.T])
+        pieces = [each for each in pieces if each[1] >= shortest] or pieces[: not found]
+        if not pieces:
+            break
+        found += pieces
+        for piece, _ in pieces:
+            first, last = piece[0], piece[-1] + 1
+            steps[first[0] : last[0]] = _CLOSED
+            steps[:, first[1] : last[1]] = _CLOSED
+    return sorted(found, key=lambda each: -each[1])[:most], longest
+
+
+def _pieces(path: Path, recurs: NDArray[np.bool_]) -> list[tuple[Path, int]]:
+    """The parts of a path between its bridges, with their lengths, the longest first."""
+    pieces = []
+    start, best, best_end, length = 0, 0, 0, 0
+    for at, step in enumerate(np.where(recurs, 1, -1).tolist()):
+        length += step
+        if length >= best:
+            best, best_end = length, at + 1
+        if length <= max(0, best - _FALL) or at == len(path) - 1:
+            if best:
+                pieces.append((path[start:best_end], best))
+            start, best, length = at + 1, 0, 0
+    return sorted(pieces, key=lambda each: -each[1])
 
 
 def _steps(recurrence: NDArray[np.bool_]) -> NDArray[np.int16]:

@@ -88,6 +88,28 @@ def cross_recurrence(a: Hpcp, b: Hpcp) -> NDArray[np.bool_]:
     return near & (lengths_a > 0)[:, None] & (lengths_b > 0)
 
 
+def cross_similarity(a: Hpcp, b: Hpcp) -> NDArray[np.float32]:
+    """How alike each moment of A and each of B are, to be looked at.
+
+    Parameters
+    ----------
+    a, b : ndarray of float32, shapes (T, 12) and (U, 12)
+        HPCP in one key, T and U from `MOMENT`.
+
+    Returns
+    -------
+    ndarray of float32, shape (T - MOMENT + 1, U - MOMENT + 1)
+        Correlations, from -1 to 1; 0 in silence.
+
+    Examples
+    --------
+    >>> a = np.eye(12, dtype=np.float32)
+    >>> np.round(cross_similarity(a, a)[0, :3], 3)
+    array([ 1.   , -0.091, -0.091], dtype=float32)
+    """
+    return _centred(_moments(a)) @ _centred(_moments(b)).T
+
+
 def _moments(hpcp: Hpcp) -> Hpcp:
     """``(T - MOMENT + 1, MOMENT * 12)``: each vector with those that follow it."""
     count = len(hpcp) - MOMENT + 1
