@@ -14,6 +14,7 @@ from kinet.errors import CheckpointError
 from kinet.features.fourier_magnitudes import PATCHES, fourier_magnitudes
 from kinet.files import digest_of
 from kinet.reading import show_path
+from kinet.weights import model_path, names
 
 #: The descriptor without training, `kinet.features.fourier_magnitudes`: no backend is needed.
 DESCRIPTOR = "fourier"
@@ -47,7 +48,7 @@ def find_model(name: str) -> LibraryModel:
     Parameters
     ----------
     name : str
-        ``fourier``, or the path of a model file or an export.
+        ``fourier``, a model that comes with kinet, or the path of a model file or an export.
 
     Raises
     ------
@@ -61,14 +62,21 @@ def find_model(name: str) -> LibraryModel:
     """
     if name == DESCRIPTOR:
         return LibraryModel(name, _descriptor_digest(), FeatureConfig(), _descriptor)
-    path = Path(name)
+    path = model_path(name)
     if not path.exists():
         raise CheckpointError(
-            f"no model {show_path(name)}; allowed: {DESCRIPTOR}, or the path of a model file or an "
-            "export"
+            f"no model {show_path(name)}; allowed: {', '.join([DESCRIPTOR, *names()])}, or the "
+            "path of a model file or an export"
         )
     features, load = _of_file(path)
-    return LibraryModel(str(path.absolute()), digest_of(path), features, load)
+    is_shipped = path != Path(name)
+    shown = name if is_shipped else str(path.absolute())
+    return LibraryModel(shown, digest_of(path), features, load)
+
+
+def default_model() -> str:
+    """What makes the embeddings of a new library: ``small``, or without that ``fourier``."""
+    return "small" if "small" in names() else DESCRIPTOR
 
 
 def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[], Embedder]]:
