@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model
+from kinet.commands.models import open_model, say_of_short_tracks
 from kinet.commands.options import (
     data_option,
     default_list,
@@ -65,6 +65,7 @@ def command(
     digest = digest_of(model_file)
     opened = open_model(model_file)
     require_same_features(data_dir, opened.features, f"the model {model_file}")
+    say_of_short_tracks(opened, tracks, None)
     model = opened.load(len(tracks), backend, gpu)
 
     from kinet.embeddings import embed_tracks
