@@ -116,7 +116,7 @@ def convert(world: World) -> int:
 
 def embedded(world: World) -> int:
     made = Embedder(lambda batch: batch[:, 0, :4] + 1, 4, 20, 20, None)
-    opened = ModelFile(world.folder / "m", FeatureConfig(), 1, lambda *_: made)
+    opened = ModelFile(world.folder / "m", FeatureConfig(), 1, 20, lambda *_: made)
     embed.open_model = lambda path: opened
     out = world.folder / "e.npz"
     names = ["--data-dir", str(world.folder), "--model-file", str(world.folder / "m")]
