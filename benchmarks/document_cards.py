@@ -43,7 +43,8 @@ def _section(card: Mapping[str, Any]) -> str:
         f"{card['hours']:g} hours, seed {card['seed']}, on {card['machine']['cores']} cores "
         f"({card['machine']['cpu']}), with other work beside it. Works whose titles stand in "
         "`benchmarks/held_out.txt`, because they are, or may be, in the lists above, were left "
-        "out; all others stand in `benchmarks/results/small-works.csv`.\n",
+        "out; all others stand in `benchmarks/results/small-works.csv`. The licence of POP909 is "
+        "that of its files; the songs are other people's.\n",
         _curve(card["curve"]),
         "### What it cannot do\n\n" + "".join(f"- {line}\n" for line in card["cannot"]),
     ]
