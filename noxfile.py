@@ -21,6 +21,7 @@ BACKENDS = {
 }
 # What is the same under every backend is tested once.
 WITHOUT_BACKEND = [
+    "tests/test_alignment_benchmark.py",
     "tests/test_architecture.py",
     "tests/test_audio.py",
     "tests/test_audio_fuzz.py",
@@ -30,6 +31,7 @@ WITHOUT_BACKEND = [
     "tests/test_check.py",
     "tests/test_chorales.py",
     "tests/test_cli.py",
+    "tests/test_compare.py",
     "tests/test_config.py",
     "tests/test_da_tacos.py",
     "tests/test_datasets.py",
@@ -55,6 +57,7 @@ WITHOUT_BACKEND = [
     "tests/test_note_pack.py",
     "tests/test_output.py",
     "tests/test_packing.py",
+    "tests/test_page.py",
     "tests/test_plugins_command.py",
     "tests/test_project.py",
     "tests/test_quickstart.py",

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from document_ablation import ablation_section
+from document_alignment import alignment_page
 from document_cards import cards_page
 from document_choice import (
     OF_THE_ORIGINAL,
@@ -58,6 +59,7 @@ BEHIND = """\
 - [Exported files](benchmarks/exported.md)
 - [Accuracy](benchmarks/accuracy.md) of every model, trained alike
 - [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
+- [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 """
 
 
@@ -87,6 +89,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/exported.md": _alone(exported_section, reports, "throughput"),
         "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
         "benchmarks/around.md": _around(reports),
+        "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
     }
 
 

@@ -220,7 +220,7 @@ function drawTimes(context, width, height) {
   context.strokeStyle = `rgb(${colourOf("--paper")})`;
   context.fillStyle = `rgb(${colourOf("--soft")})`;
   decks.forEach((deck, index) => {
-    for (let time = step; time < deck.recording.seconds; time += step) {
+    for (let time = step; time < 0.97 * deck.recording.seconds; time += step) {
       const share = time / deck.recording.seconds;
       const at = index === 0 ? [share * width - 12, height - 4] : [4, (1 - share) * height + 4];
       context.strokeText(clock(time), ...at);
