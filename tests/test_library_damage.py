@@ -130,7 +130,7 @@ def test_check_tells_what_is_damaged(whole, tmp_path):
 def test_a_log_that_ends_anywhere_gives_a_state_that_was_acknowledged(tmp_path):
     """What a power cut leaves: the log of all changes, up to any byte of it."""
     states = []
-    with Library.create(tmp_path / "l") as library:
+    with Library.create(tmp_path / "l", libraries.MODEL) as library:
         paths = [write(tmp_path / f"{n}.npy", tune(n, 30)) for n in range(4)]
         for path in paths:
             library.add([path], workers=1)

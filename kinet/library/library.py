@@ -16,7 +16,7 @@ from kinet.library.adding import Added, Progress, add_files
 from kinet.library.calibration import Calibration
 from kinet.library.finding import ALIGNED, TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
-from kinet.library.models import DESCRIPTOR, LibraryModel, find_model
+from kinet.library.models import LibraryModel, default_model, find_model
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.queries import Answer, Asked, read_queries
 from kinet.library.rows import File
@@ -127,15 +127,16 @@ class Library:
             raise
 
     @classmethod
-    def create(cls, path: PathLike, model: str = DESCRIPTOR) -> Library:
+    def create(cls, path: PathLike, model: str | None = None) -> Library:
         """Make an empty library; one that is there is opened.
 
         Parameters
         ----------
         path : path
             Its file; the folder must exist.
-        model : str
-            Name or path of what makes its embeddings.
+        model : str, optional
+            Name or path of what makes its embeddings; by default ``small``, or ``fourier`` where
+            that does not come with kinet.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class Library:
         path = Path(path)
         if path.exists():
             return cls.open(path, model)
-        found = find_model(model)
+        found = find_model(model or default_model())
         embedder = found.load()
         piece = embedder.fixed_vectors or max(PIECE, embedder.minimum_vectors)
         library = cls(Store.create(path, found, embedder.size, piece, HOP), found)

@@ -62,7 +62,7 @@ def find_model(name: str) -> LibraryModel:
     """
     if name == DESCRIPTOR:
         return LibraryModel(name, _descriptor_digest(), FeatureConfig(), _descriptor)
-    path = model_path(name)
+    path = model_path(name) if name in names() else Path(name)
     if not path.exists():
         raise CheckpointError(
             f"no model {show_path(name)}; allowed: {', '.join([DESCRIPTOR, *names()])}, or the "
