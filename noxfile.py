@@ -21,6 +21,7 @@ BACKENDS = {
 }
 # What is the same under every backend is tested once.
 WITHOUT_BACKEND = [
+    "tests/test_alignment_benchmark.py",
     "tests/test_architecture.py",
     "tests/test_audio.py",
     "tests/test_audio_fuzz.py",
@@ -30,6 +31,7 @@ WITHOUT_BACKEND = [
     "tests/test_check.py",
     "tests/test_chorales.py",
     "tests/test_cli.py",
+    "tests/test_compare.py",
     "tests/test_config.py",
     "tests/test_da_tacos.py",
     "tests/test_datasets.py",
@@ -50,12 +52,14 @@ WITHOUT_BACKEND = [
     "tests/test_library.py",
     "tests/test_library_damage.py",
     "tests/test_library_machine.py",
+    "tests/test_locks.py",
     "tests/test_manifest.py",
     "tests/test_matching.py",
     "tests/test_metrics.py",
     "tests/test_note_pack.py",
     "tests/test_output.py",
     "tests/test_packing.py",
+    "tests/test_page.py",
     "tests/test_plugins_command.py",
     "tests/test_project.py",
     "tests/test_quickstart.py",
@@ -70,6 +74,7 @@ WITHOUT_BACKEND = [
     "tests/test_split.py",
     "tests/test_synth.py",
     "tests/test_synthesis.py",
+    "tests/test_titles.py",
     "tests/test_tracks.py",
     "tests/test_train_settings.py",
     "tests/test_works.py",

@@ -1,7 +1,9 @@
 """Alignment of all pairs of a list: metrics, chance, and milliseconds a pair.
 
-    python benchmarks/alignment.py --list asap/ASAP-DEV asap/hpcp --list anthems/ANTHEMS-DEV \
-        anthems/hpcp --out benchmarks/results/alignment.json
+    python benchmarks/alignment.py --list asap/ASAP-DEV asap/hpcp \\
+        --out benchmarks/results/alignment-asap.json
+    python benchmarks/alignment.py --vary --list anthems/ANTHEMS-DEV anthems/hpcp \\
+        --out benchmarks/results/alignment-anthems.json
 
 ``--vary`` measures other settings too, on lists of up to 150 tracks.
 """

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from document_ablation import ablation_section
+from document_alignment import alignment_page
 from document_cards import cards_page
 from document_choice import (
     OF_THE_ORIGINAL,
@@ -23,6 +24,7 @@ from document_choice import (
     original_section,
     points,
 )
+from document_excerpts import excerpts_section
 from document_models import (
     accuracy_section,
     exported_section,
@@ -57,7 +59,9 @@ BEHIND = """\
 - [What each step of the fast form gives](benchmarks/steps.md), and where the time goes
 - [Exported files](benchmarks/exported.md)
 - [Accuracy](benchmarks/accuracy.md) of every model, trained alike
-- [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
+- [Around the network](benchmarks/around.md): features beside Essentia, excerpts, the loader, the
+  metrics
+- [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 """
 
 
@@ -87,6 +91,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/exported.md": _alone(exported_section, reports, "throughput"),
         "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
         "benchmarks/around.md": _around(reports),
+        "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
     }
 
 
@@ -126,7 +131,11 @@ def _alone(section: Section, reports: Reports, benchmark: str) -> str:
 
 def _around(reports: Reports) -> str:
     parts = [_page("Around the network", reports, {"throughput": [loader_section]})]
-    for name, section in (("evaluation", _evaluation), ("extraction", _extraction)):
+    for name, section in (
+        ("excerpts", excerpts_section),
+        ("evaluation", _evaluation),
+        ("extraction", _extraction),
+    ):
         if name in reports:
             parts.append(_under(section(reports[name]), reports[name]))
     return "\n".join(parts)

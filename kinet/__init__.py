@@ -18,6 +18,8 @@ embed
     Model and HPCP, features or recordings to embeddings.
 evaluate
     Embeddings and song labels to metrics.
+align
+    HPCP of two recordings to the passages that match, with key and tempo.
 find
     Recordings to the songs of a folder of music, or of a library.
 Library
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from kinet.evaluation import evaluate
     from kinet.extraction import extract_file as extract
     from kinet.library import Library, find
+    from kinet.matching import align
     from kinet.network import embedder_of
     from kinet.training.data import TrainingData
     from kinet.training.ranking import Ranking
@@ -62,6 +65,7 @@ __all__ = [
     "Ranking",
     "TrainingData",
     "__version__",
+    "align",
     "attention",
     "blocks",
     "build",
@@ -83,6 +87,7 @@ __all__ = [
 # Imported when they are asked for, each from its room.
 _ROOMS = {
     "Library": ("kinet.library", "Library"),
+    "align": ("kinet.matching", "align"),
     "evaluate": ("kinet.evaluation", "evaluate"),
     "extract": ("kinet.extraction", "extract_file"),
     "find": ("kinet.library", "find"),
@@ -271,6 +276,8 @@ def train(
     ------
     SettingsError
         If the run is there already and `resume` is not given.
+    DataError
+        If another process trains with this tag.
     DataError, PluginError, BackendError, CheckpointError
         If lists, plug-ins, backend or the checkpoint cannot be used.
 
@@ -286,11 +293,6 @@ def train(
 
     model, training = model or ModelConfig(), training or TrainConfig()
     folders = RunFolders.of(tag or default_tag(model, training))
-    if folders.last.exists() and not resume:
-        raise SettingsError(
-            f"the run {folders.models} is there already; go on with resume=True, or choose "
-            "another tag"
-        )
     choose()
     from kinet.training.lists import doubts
 
@@ -311,7 +313,13 @@ def train(
         schedule=schedule,
         callbacks=callbacks,
     )
-    return fit(task, resume=resume, start_from=start_from)
+    with folders.alone():
+        if folders.last.exists() and not resume:
+            raise SettingsError(
+                f"the run {folders.models} is there already; go on with resume=True, or choose "
+                "another tag"
+            )
+        return fit(task, resume=resume, start_from=start_from)
 
 
 def load(path: str | Path) -> Any:

@@ -22,7 +22,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 KILLED = 9
 # Events at which CI kills a writer; all of them with KINET_SLOW.
-_MOST = 60
+_MOST = 20
 
 
 def _is_event(name: str, arguments: tuple[object, ...]) -> bool:
@@ -46,7 +46,7 @@ def _count(on_event: Callable[[], None]) -> None:
     os.fsync = lambda descriptor: on_event()
 
 
-def _in_fork(work: Callable[[], None]) -> int:
+def in_fork(work: Callable[[], None]) -> int:
     """Exit status of a fork that does `work`."""
     process = os.fork()
     if not process:
@@ -71,7 +71,7 @@ def events_of(write: Callable[[], object]) -> int:
         write()
         os.write(writer, str(seen[0]).encode())
 
-    status = _in_fork(work)
+    status = in_fork(work)
     if status:
         raise AssertionError(f"the writer ended with {status} without being killed")
     os.close(writer)
@@ -120,7 +120,7 @@ def kill_at_every_event(
             _count(on_event)
             write()
 
-        status = _in_fork(work)
+        status = in_fork(work)
         assert status in (0, KILLED), f"event {last} of {count}: the writer ended with {status}"
         killed += status == KILLED
         try:

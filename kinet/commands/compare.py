@@ -143,17 +143,22 @@ def _passage(passage: Passage, seconds: float) -> dict[str, Any]:
 
 
 def _show(a: Recording, b: Recording, alignment: Alignment) -> None:
-    from kinet.matching import clock
+    from kinet.matching import BY_CHANCE, clock
 
+    if not alignment.passages:
+        say(f"no passage of {a.title} matches one of {b.title}")
+        return
     rows = [
         [f"{clock(p.start_a)}-{clock(p.end_a)}", f"{clock(p.start_b)}-{clock(p.end_b)}"]
         for p in alignment.passages
     ]
-    show_table([a.title, b.title], rows, title="Passages that match, the longest first")
+    show_table([a.title, b.title], rows)
     say(
         f"score {alignment.score:.2f} of 1; {b.title} is "
         f"{_semitones(alignment.transposition)}, at {alignment.tempo_ratio:.2f} times the tempo"
     )
+    if alignment.score < BY_CHANCE:
+        say("so low a score is found between recordings of different songs too")
 
 
 def _semitones(count: int) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kinet.commands.options import start_backend
+from kinet.commands.output import say
 from kinet.config import FeatureConfig
+from kinet.data.tracks import Track
 from kinet.weights import model_path
 
 
@@ -22,8 +24,8 @@ class ModelFile:
         A ``.keras`` file, or an export.
     features : FeatureConfig
         Of the features it was trained on.
-    stages : int
-        S.
+    stages, vectors : int
+        S, and the T of the crops that it was trained on.
     load : callable
         Called with the number of tracks to embed, ``--backend`` and ``--gpu``; gives what
         `kinet.embeddings.embed_tracks` takes.
@@ -32,6 +34,7 @@ class ModelFile:
     path: Path
     features: FeatureConfig
     stages: int
+    vectors: int
     load: Callable[[int, str | None, str | None], Any]
 
 
@@ -79,9 +82,8 @@ def open_model(path: Path) -> ModelFile:
 
         said = read_export_metadata(path)
         features = FeatureConfig.from_dict(said["features"])
-        return ModelFile(
-            path, features, said["model"]["stages"], lambda tracks, backend, gpu: load_export(path)
-        )
+        stages, vectors = said["model"]["stages"], said["model"]["vectors"]
+        return ModelFile(path, features, stages, vectors, lambda *_: load_export(path))
     metadata = read_metadata(path)
 
     def load(tracks: int, backend: str | None, gpu: str | None) -> Any:
@@ -91,4 +93,22 @@ def open_model(path: Path) -> ModelFile:
 
         return embedder_for(kinet.load(path), tracks)
 
-    return ModelFile(path, metadata.features, metadata.model.stages, load)
+    model = metadata.model
+    return ModelFile(path, metadata.features, model.stages, model.vectors, load)
+
+
+def say_of_short_tracks(opened: ModelFile, tracks: Sequence[Track], vectors: int | None) -> None:
+    """Tell how many tracks have less than half of what the model looks at."""
+    wanted = vectors or opened.vectors
+    lengths = [len(track.load()) for track in tracks]
+    short = sum(2 * length < wanted for length in lengths)
+    if not short:
+        return
+    seconds = opened.features.seconds_per_vector
+    shortest = min(lengths)
+    say(
+        f"{short} of {len(tracks)} tracks are shorter than half of the {wanted} vectors "
+        f"({wanted * seconds:.0f} s) that the model looks at, the shortest has {shortest} "
+        f"({shortest * seconds:.0f} s): the rest of them is zeros, and they are found less often "
+        "than whole recordings"
+    )

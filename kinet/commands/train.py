@@ -30,6 +30,7 @@ from kinet.config import (
     TrainConfig,
 )
 from kinet.data.manifest import features_of, require_same_features
+from kinet.data.tracks import Track
 from kinet.errors import SettingsError
 from kinet.plugins import imported_files
 from kinet.training.lists import doubts, require_lists
@@ -250,15 +251,21 @@ def command(ctx: click.Context, **options: Any) -> None:
     folders = RunFolders.of(options["tag"] or default_tag(*_configs(settings)))
     if options["resume"]:
         settings = _resumed(ctx, folders, settings)
-    elif folders.last.exists():
+    else:
+        _require_new(folders)
+    _run(settings, folders, options)
+
+
+def _require_new(folders: RunFolders) -> None:
+    if folders.last.exists():
         raise SettingsError(
             f"the run {folders.models} is there already; go on with --resume, or choose another "
             "--tag"
         )
-    _run(settings, folders, options)
 
 
 def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any]) -> None:
+    """Check all that can be checked without a backend, then train."""
     from kinet.attention import registry as attention_modules
     from kinet.blocks import registry as blocks
     from kinet.losses import registry as losses
@@ -275,10 +282,27 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     require_lists(tracks, validation)
     begun = folders.last if options["resume"] and folders.last.exists() else None
     features = _features(data_dir, begun, options["init"])
-    if not options["resume"]:
-        folders.write_settings(settings)
+    with folders.alone():
+        if not options["resume"]:
+            _require_new(folders)  # another run may have come and gone
+            folders.write_settings(settings)
+        _train(settings, folders, options, features, tracks, validation)
+
+
+def _train(
+    settings: dict[str, Any],
+    folders: RunFolders,
+    options: dict[str, Any],
+    features: FeatureConfig,
+    tracks: list[Track],
+    validation: list[Track],
+) -> None:
+    model, training = _configs(settings)
     devices = start_backend(options["backend"], options["gpu"])
-    say(f"training: {made_of}; validation: {settings['validation_list']}; features: {data_dir}")
+    say(
+        f"training: {settings['scores'] or settings['train_list']}; validation: "
+        f"{settings['validation_list']}; features: {settings['data_dir']}"
+    )
     for doubt in doubts(tracks, validation):
         say(doubt)
     start_from = _start_from(options["init"])

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 _WHOLE, _GAP, _CLOSED = 2, -1, -(2**15)
 # A path is cut where so many more cells do not recur than do.
 _FALL = 4
-# The moves of a path, backwards: at one tempo, or at half or twice the other's for a while.
-_MOVES = ((1, 1), (2, 1), (1, 2))
 
 Lengths = NDArray[np.int16]
 Path = NDArray[np.intp]
@@ -47,7 +45,7 @@ def path_lengths(recurrence: NDArray[np.bool_]) -> Lengths:
            [0, 1, 3, 3],
            [0, 0, 3, 5]], dtype=int16)
     """
-    return _lengths(_steps(recurrence))
+    return _lengths(_steps(recurrence))[2:, 2:]
 
 
 def passages_of(
@@ -83,14 +81,13 @@ def passages_of(
     ([([[0, 0], [1, 1], [2, 2], [3, 3]], 2)], 2.5)
     """
     steps, longest = _steps(recurrence), 0.0
+    rows, columns = (np.ones(count, bool) for count in steps.shape)  # that are left
     found: list[tuple[Path, int]] = []
-    while len(found) < most:
-        lengths = _lengths(steps)
-        length = float(lengths.max()) / _WHOLE
+    while len(found) < most and min(rows.sum(), columns.sum()) >= (shortest if found else 1):
+        path, length = _traced(_lengths(steps))
         if not length or (found and length < shortest):
             break
         longest = longest or length
-        path = _traced(lengths)
         pieces = _pieces(path, recurrence[*path.T])
         pieces = [each for each in pieces if each[1] >= shortest] or pieces[: not found]
         if not pieces:
@@ -98,8 +95,8 @@ def passages_of(
         found += pieces
         for piece, _ in pieces:
             first, last = piece[0], piece[-1] + 1
-            steps[first[0] : last[0]] = _CLOSED
-            steps[:, first[1] : last[1]] = _CLOSED
+            rows[first[0] : last[0]] = columns[first[1] : last[1]] = False
+        steps[~rows] = steps[:, ~columns] = _CLOSED
     return sorted(found, key=lambda each: -each[1])[:most], longest
 
 
@@ -123,8 +120,8 @@ def _steps(recurrence: NDArray[np.bool_]) -> NDArray[np.int16]:
 
 
 def _lengths(steps: NDArray[np.int16]) -> Lengths:
-    # Two rows and columns of zeros before the first, where paths begin. A row depends on the two
-    # before it alone: its cells are worked at together.
+    """As `path_lengths`, with two rows and columns of zeros before the first, where paths begin."""
+    # A row depends on the two before it alone: its cells are worked at together.
     lengths = np.zeros((len(steps) + 2, steps.shape[1] + 2), np.int16)
     rows = zip(
         lengths[2:, 2:], lengths[1:-1, 1:-1], lengths[:-2, 1:-1], lengths[1:-1, :-2], steps,
@@ -135,15 +132,21 @@ def _lengths(steps: NDArray[np.int16]) -> Lengths:
         np.maximum(row, two_aside, out=row)
         np.add(row, step, out=row)
         np.maximum(row, 0, out=row)
-    return lengths[2:, 2:]
+    return lengths
 
 
-def _traced(lengths: Lengths) -> Path:
-    """The cells of the longest path, found from its end."""
+def _traced(lengths: Lengths) -> tuple[Path, float]:
+    """The cells of the longest path, found from its end, and its length in vectors."""
+    at = lengths.item  # in a loop many times as fast as indexing
     row, column = (int(i) for i in np.unravel_index(lengths.argmax(), lengths.shape))
-    cells = []
-    while min(row, column) >= 0 and lengths[row, column] > 0:
-        cells.append((row, column))
-        before = [(row - down, column - right) for down, right in _MOVES]
-        row, column = max(before, key=lambda cell: lengths[cell] if min(cell) >= 0 else -1)
-    return np.array(cells[::-1], np.intp)
+    length, cells = at(row, column) / _WHOLE, []
+    while at(row, column) > 0:
+        cells.append((row - 2, column - 2))
+        aside = at(row - 1, column - 1)
+        two_above, two_aside = at(row - 2, column - 1), at(row - 1, column - 2)
+        if two_above > max(aside, two_aside):
+            row -= 1
+        elif two_aside > aside:
+            column -= 1
+        row, column = row - 1, column - 1
+    return np.array(cells[::-1], np.intp).reshape(-1, 2), length

@@ -21,6 +21,7 @@ function clock(seconds) {
 /** One of the two recordings: its sound, which may run at another speed than it was played. */
 class Deck {
   constructor(index) {
+    this.index = index;
     this.audio = element(`sound-${index}`);
     this.slider = element(`time-${index}`);
     this.name = element(`name-${index}`);
@@ -39,7 +40,7 @@ class Deck {
     this.url = recording.sound && URL.createObjectURL(new Blob([bytes(recording.sound)], { type: "audio/mpeg" }));
     if (this.url) this.audio.src = this.url;
     else this.audio.removeAttribute("src");
-    this.name.textContent = recording.title;
+    this.name.textContent = `${["First", "Second"][this.index]}: ${recording.title}`;
     this.slider.max = Math.ceil(recording.seconds);
     this.picture = stripPicture(this.hpcp, rotation);
     this.time = 0;
@@ -210,6 +211,24 @@ function drawStrip(deck) {
   context.fillRect((deck.time / deck.recording.seconds) * width - 1, 0, 2, height);
 }
 
+/** Minutes along both axes, at the first of these steps that leaves no more than six marks. */
+function drawTimes(context, width, height) {
+  const length = Math.max(...decks.map((deck) => deck.recording.seconds));
+  const step = [5, 10, 20, 30, 60, 120, 300, 600, 1200].find((each) => length / each <= 6) || 3600;
+  context.font = "12px system-ui, sans-serif";
+  context.lineWidth = 3;
+  context.strokeStyle = `rgb(${colourOf("--paper")})`;
+  context.fillStyle = `rgb(${colourOf("--soft")})`;
+  decks.forEach((deck, index) => {
+    for (let time = step; time < 0.97 * deck.recording.seconds; time += step) {
+      const share = time / deck.recording.seconds;
+      const at = index === 0 ? [share * width - 12, height - 4] : [4, (1 - share) * height + 4];
+      context.strokeText(clock(time), ...at);
+      context.fillText(clock(time), ...at);
+    }
+  });
+}
+
 function drawMatrix() {
   const { context, width, height } = prepared(element("matrix"));
   const x = (time) => (time / decks[0].recording.seconds) * width;
@@ -219,6 +238,7 @@ function drawMatrix() {
   context.fillStyle = `rgb(${colourOf("--paper")})`;
   context.fillRect(0, 0, width, height);
   context.drawImage(matrixPicture, x(first), y(last[1]), x(last[0]) - x(first), y(first) - y(last[1]));
+  drawTimes(context, width, height);
   context.lineWidth = 3;
   match.passages.forEach((passage, number) => {
     context.strokeStyle = COLOURS[number % COLOURS.length];
@@ -296,8 +316,8 @@ function show(index) {
   const silent = decks.filter((deck) => !deck.hasSound).map((deck) => deck.recording.title);
   element("status").textContent = silent.length ? `No sound of: ${silent.join(", ")}` : "";
   ["play", "jump"].forEach((id) => { element(id).disabled = silent.length === 2; });
-  place(...(match.passages.length ? match.passages[0].points[0] : [0, 0]));
   paint();
+  place(...(match.passages.length ? match.passages[0].points[0] : [0, 0]));
 }
 
 function listen() {
