@@ -41,7 +41,8 @@ from kinet.metrics import from_ranks
 SIZES = ((100_000, 1, 256), (100_000, 10, 128))
 QUERIES = 100
 SECONDS: tuple[int | None, ...] = (None, 60, 30, 15, 10)
-LIBRARIES = ("numpy", "scipy")
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
+LIBRARIES = ("numpy", "scipy", "keras", "jax", "tensorflow", "torch")
 
 
 @click.group()
@@ -235,6 +236,8 @@ def of_length(
     found: dict[str, Any] = {
         name: metrics(np.stack(rows), songs).to_dict() for name, rows in rankings.items()
     }
+    if "aligned" in rankings:
+        found["thresholds"] = reached(np.stack(rankings["aligned"]), songs)
     for name, total in spent.items():
         found[f"{name}_cpu_ms_per_query"] = round(1e3 * total / len(numbers), 2)
     return found
@@ -266,6 +269,26 @@ def realigned(
         else:
             scores[place] = -rank
     return scores
+
+
+def reached(scores: np.ndarray, songs: np.ndarray) -> list[dict[str, float]]:
+    """For scores as thresholds: how many queries have a version, and a wrong song, that reach them.
+
+    A query of a song that the library does not have would be answered with its wrong songs.
+    """
+    same = songs[:, None] == songs
+    others = np.where(same, -np.inf, scores).max(axis=1)
+    np.fill_diagonal(same, False)
+    versions = np.where(same, scores, -np.inf).max(axis=1)
+    has_version = same.any(axis=1)
+    return [
+        {
+            "threshold": threshold,
+            "versions": round(float((versions[has_version] >= threshold).mean()), 4),
+            "false_alarms": round(float((others >= threshold).mean()), 4),
+        }
+        for threshold in THRESHOLDS
+    ]
 
 
 def metrics(scores: np.ndarray, songs: np.ndarray) -> Any:
