@@ -238,7 +238,11 @@ def test_an_optimizer_and_a_schedule_of_keras_are_gone_on_with_exactly(
         kinet.train(tracks, tracks[:-1], "whole", **options)
     with pytest.raises(CheckpointError, match=r"trained with optimizer config = .*, now it is"):
         kinet.train(
-            tracks, tracks[:-1], "part", **{**options, "optimizer": "sgd", "schedule": None}, resume=True
+            tracks,
+            tracks[:-1],
+            "part",
+            **{**options, "optimizer": "sgd", "schedule": None},
+            resume=True,
         )
     longer = settings(loss="triplet", versions_per_song=2, epochs=4)
     with pytest.raises(CheckpointError, match="was trained with training epochs = 3, now it is 4"):
