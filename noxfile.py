@@ -23,6 +23,7 @@ BACKENDS = {
 WITHOUT_BACKEND = [
     "tests/test_audio.py",
     "tests/test_audio_fuzz.py",
+    "tests/test_bad_calls.py",
     "tests/test_baselines.py",
     "tests/test_benchmarks.py",
     "tests/test_check.py",
