@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 from document_ablation import ablation_section
+from document_alignment import alignment_page
+from document_cards import cards_page
 from document_choice import (
     OF_THE_ORIGINAL,
     backends_section,
@@ -38,6 +40,7 @@ from kinet.files import write_atomically, write_text_atomically
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DOCS = ROOT / "docs"
+WEIGHTS = ROOT / "kinet" / "weights"
 FRONT = "benchmarks.md"
 PICTURE = "images/accuracy-speed.png"
 Reports = Mapping[str, Mapping[str, Any]]
@@ -58,6 +61,7 @@ BEHIND = """\
 - [Accuracy](benchmarks/accuracy.md) of every model, trained alike
 - [Around the network](benchmarks/around.md): features beside Essentia, excerpts, the loader, the
   metrics
+- [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 """
 
 
@@ -66,9 +70,15 @@ def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
-def pages(reports: Reports) -> dict[str, str]:
+def read_cards(folder: Path) -> list[dict[str, Any]]:
+    """The cards of the models that come with kinet."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str, str]:
     """All pages as Markdown, by their paths below ``docs``."""
     return {
+        **({"models.md": cards_page(cards)} if cards else {}),
         FRONT: _front(reports),
         "benchmarks/models.md": _page(
             "Every model", reports, {"throughput": [throughput_section, gpu_section]}
@@ -81,6 +91,7 @@ def pages(reports: Reports) -> dict[str, str]:
         "benchmarks/exported.md": _alone(exported_section, reports, "throughput"),
         "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
         "benchmarks/around.md": _around(reports),
+        "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
     }
 
 
@@ -272,7 +283,7 @@ def command(results: Path, docs: Path) -> None:
     """Write the pages and the picture into the folder of the documentation."""
     reports = read_reports(results)
     draw(reports, docs)
-    for name, text in pages(reports).items():
+    for name, text in pages(reports, read_cards(WEIGHTS)).items():
         path = docs / name
         path.parent.mkdir(exist_ok=True)
         write_text_atomically(path, text)

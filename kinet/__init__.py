@@ -18,6 +18,12 @@ embed
     Model and HPCP, features or recordings to embeddings.
 evaluate
     Embeddings and song labels to metrics.
+align
+    HPCP of two recordings to the passages that match, with key and tempo.
+find
+    Recordings to the songs of a folder of music, or of a library.
+Library
+    Recordings with their features and embeddings in one file, in which songs are found.
 
 Of `blocks`, `attention`, `losses` and `datasets`, ``register`` makes a plug-in of your own known.
 
@@ -48,14 +54,18 @@ if TYPE_CHECKING:
     from kinet.data.tracks import Track, read_tracks
     from kinet.evaluation import evaluate
     from kinet.extraction import extract_file as extract
+    from kinet.library import Library, find
+    from kinet.matching import align
     from kinet.network import embedder_of
     from kinet.training.data import TrainingData
     from kinet.training.ranking import Ranking
 
 __all__ = [
+    "Library",
     "Ranking",
     "TrainingData",
     "__version__",
+    "align",
     "attention",
     "blocks",
     "build",
@@ -65,6 +75,7 @@ __all__ = [
     "embedder_of",
     "evaluate",
     "extract",
+    "find",
     "list_models",
     "load",
     "losses",
@@ -75,8 +86,11 @@ __all__ = [
 
 # Imported when they are asked for, each from its room.
 _ROOMS = {
+    "Library": ("kinet.library", "Library"),
+    "align": ("kinet.matching", "align"),
     "evaluate": ("kinet.evaluation", "evaluate"),
     "extract": ("kinet.extraction", "extract_file"),
+    "find": ("kinet.library", "find"),
     "read_tracks": ("kinet.data.tracks", "read_tracks"),
     "save": ("kinet.checkpoint", "save"),
 }
@@ -309,12 +323,13 @@ def train(
 
 
 def load(path: str | Path) -> Any:
-    """Load the embedder of a model file.
+    """Load the embedder of a model file, or of a model that comes with kinet.
 
     Parameters
     ----------
-    path : path
-        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's.
+    path : str or path
+        A ``.keras`` file that kinet wrote, or Keras from a model of kinet's; or a name of
+        `list_models`, such as ``"small"``.
 
     Returns
     -------
@@ -324,11 +339,20 @@ def load(path: str | Path) -> Any:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or needs something that is not installed.
+        If the file is missing, damaged or needs something that is not installed, or no model has
+        the name.
+
+    Examples
+    --------
+    >>> import kinet
+    >>> kinet.load("small").output_shape
+    (None, 256)
     """
     from kinet.backend import choose
     from kinet.checkpoint import load_model, read_metadata
+    from kinet.weights import model_path
 
+    path = model_path(path)
     read_metadata(path)  # a wrong file is refused before a backend is loaded
     choose()
     from kinet.network import embedder_of
@@ -337,15 +361,17 @@ def load(path: str | Path) -> Any:
 
 
 def list_models() -> list[str]:
-    """Names of the models that come with kinet: none yet.
+    """Names of the models that come with kinet, for `load`; ``kinet models`` tells of them.
 
     Examples
     --------
     >>> import kinet
-    >>> kinet.list_models()
-    []
+    >>> "small" in kinet.list_models()
+    True
     """
-    return []
+    from kinet.weights import names
+
+    return names()
 
 
 def embed(

@@ -12,10 +12,15 @@ import click
 from kinet.errors import KinetError, printable, unknown_name
 
 COMMANDS = {
+    "find": "Find the songs of recordings in a folder of music, or in a library.",
+    "duplicates": "Show which recordings of a folder or library are versions of each other.",
+    "compare": "Find where two recordings match: passages, keys, tempi; hear both.",
+    "index": "Keep a library: add, remove, list, info, check, compact, merge, calibrate.",
     "extract": "Make features of audio files.",
     "show": "Draw the HPCP of a recording or a feature file, or tell what a model is.",
     "train": "Train a model from HPCP files.",
     "eval": "Rank a list of tracks with a model: mAP, P@10, MR1, hit@1.",
+    "models": "List the models that come with kinet.",
     "export": "Write a model as ONNX, SavedModel, LiteRT or OpenVINO.",
     "embed": "Write the embeddings of a list of tracks.",
     "check": "Look for faults in a list file and its features.",

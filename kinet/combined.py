@@ -1,99 +1,90 @@
-"""Embedders made of embedders: tracks at their own length, and a descriptor beside a network."""
+"""A network and a descriptor of the same track as one model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
-import numpy as np
+import keras
 
-from kinet.embeddings import Embedder
 from kinet.errors import SettingsError
-from kinet.features.fourier_magnitudes import Components
+from kinet.features.fourier_magnitudes import HOP, Components
+from kinet.heard import FourierDescriptor, PlayAgain
+from kinet.inference.graph import Chain, rewrite
+from kinet.layers import PitchRows
+from kinet.network import EMBEDDING, FEATURES, Network, embedder_of, embedding_of, make_network
 
-# Few different lengths: some backends compile for every one.
-LENGTH_STEP = 32
+DESCRIPTOR = "descriptor"
+_UNIT = "network_unit"
 
 
-def at_own_lengths(embedder: Embedder, step: int = LENGTH_STEP) -> Embedder:
-    """The same, but tracks that were padded are embedded without what was added.
+def with_descriptor(model: keras.Model, components: Components, weight: float = 0.3) -> Network:
+    """One model that gives the embedding of a network and a descriptor, one after the other.
 
-    A network that was trained on full crops embeds short recordings badly when they are padded
-    with zeros to hundreds of vectors.
+    The cosine of two of its rows is the mean of both cosines, weighed. Tracks that are padded with
+    zeros are heard by the network as if they were played again.
 
     Parameters
     ----------
-    embedder : Embedder
-        One that takes any length.
-    step : int
-        The length of a track is rounded down to a multiple of this, but not below the least
-        length of `embedder`, to which shorter ones stay padded.
+    model : keras.Model
+        An embedder, or a classifier with one in it; it is left as it is.
+    components : Components
+        Of `kinet.features.fourier_magnitudes`.
+    weight : float
+        Of the network, above 0 and below 1.
 
     Returns
     -------
-    Embedder
+    keras.Model
+        From HPCP ``(B, T, 12)`` to unit rows ``(B, D + components.size)``, D the network's.
 
     Raises
     ------
     SettingsError
-        If `embedder` takes one length alone.
+        If the weight is out of range, or a patch of the descriptor is longer than the least T of
+        the network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kinet.model import build_embedder
+    >>> from kinet.config import ModelConfig
+    >>> network = build_embedder(ModelConfig("simple", 1, (), channels=8))
+    >>> components = Components((24,), np.zeros(156, np.float32), np.ones((16, 156), np.float32))
+    >>> with_descriptor(network, components).output_shape
+    (None, 144)
     """
-    if embedder.fixed_vectors is not None:
+    if not 0 < weight < 1:
+        raise SettingsError(f"weight of the network is {weight!r}; allowed: above 0 and below 1")
+    embedder = embedder_of(model)
+    least = next(x.minimum_vectors for x in embedder.layers if isinstance(x, PitchRows))
+    if max(components.patches) > least:
         raise SettingsError(
-            f"temporal attention ties this model to T = {embedder.fixed_vectors}; allowed: models "
-            "that take any length"
+            f"patches of {max(components.patches)} vectors; allowed: up to the least T of the "
+            f"network, {least}"
         )
 
-    def embed(batch: np.ndarray) -> np.ndarray:
-        heard = np.array([_heard(hpcp) for hpcp in batch], dtype=np.int64)
-        lengths = np.clip(heard // step * step, embedder.minimum_vectors, batch.shape[1])
-        # What is not rounded is the whole batch.
-        lengths[heard == batch.shape[1]] = batch.shape[1]
-        rows = np.zeros((len(batch), embedder.size), np.float32)
-        for length in np.unique(lengths):
-            members = np.flatnonzero(lengths == length)
-            # Filled up, so that for every length one shape is compiled.
-            filled = np.resize(batch[members, :length], (len(batch), length, batch.shape[2]))
-            rows[members] = np.asarray(embedder.embed(filled))[: len(members)]
-        return rows
+    def replace(layer: keras.layers.Layer) -> Chain | None:
+        if isinstance(layer, PitchRows):
+            return [(PlayAgain(name="play_again"), ()), (_clone(layer), ())]
+        return None
 
-    return replace(embedder, embed=embed)
-
-
-def with_descriptor(embedder: Embedder, components: Components, weight: float = 0.3) -> Embedder:
-    """The embedding of a network and the descriptor of the same track, one after the other.
-
-    The cosine of two such rows is the mean of the two cosines, weighed.
-
-    Parameters
-    ----------
-    embedder : Embedder
-    components : Components
-    weight : float
-        In [0, 1], of the network.
-
-    Returns
-    -------
-    Embedder
-        Rows of ``embedder.size + components.size`` numbers, of length 1 unless the track is
-        silent.
-
-    Raises
-    ------
-    SettingsError
-        If the weight is out of range.
-    """
-    if not 0 <= weight <= 1:
-        raise SettingsError(f"weight of the network is {weight!r}; allowed: from 0 to 1")
-
-    def embed(batch: np.ndarray) -> np.ndarray:
-        parts = (np.asarray(embedder.embed(batch)), components.describe_batch(batch))
-        scales = np.sqrt([weight, 1 - weight])
-        return np.hstack([s * p for s, p in zip(scales, parts, strict=True)]).astype(np.float32)
-
-    return replace(embedder, embed=embed, size=embedder.size + components.size)
+    network = rewrite(embedder, replace)
+    unit = keras.layers.UnitNormalization(axis=-1, dtype="float32", name=_UNIT)
+    described = FourierDescriptor(
+        components.patches, components.size, HOP, name=DESCRIPTOR, dtype="float32"
+    )
+    parts = [
+        keras.layers.Rescaling(math.sqrt(weight), name="network_weight")(
+            unit(network.get_layer(FEATURES).output)
+        ),
+        keras.layers.Rescaling(math.sqrt(1 - weight), name="descriptor_weight")(
+            described(network.input)
+        ),
+    ]
+    described.set_weights([components.mean, components.axes])
+    joined = embedding_of(keras.layers.Concatenate(name="both")(parts))
+    return make_network(network.input, joined, EMBEDDING, embedder.metadata)
 
 
-def _heard(hpcp: np.ndarray) -> int:
-    """Vectors up to the last one that is not silent."""
-    sounding = np.flatnonzero(hpcp.any(axis=1))
-    return int(sounding[-1]) + 1 if len(sounding) else 0
+def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return type(layer).from_config(layer.get_config())

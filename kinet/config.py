@@ -348,6 +348,12 @@ class TrainConfig(_Settings):
         Epochs of the cosine schedule ``lr * 0.5 * (1 + cos(pi * epoch / epochs))``.
     learning_rate : float
         Adam's rate in the first epoch.
+    warmup : int
+        Steps in which the rate rises from 0; after them the cosine falls step by step, not epoch
+        by epoch.
+    averaging : float
+        From 0 to below 1: how much of the moving average of the weights, which is what is
+        validated and kept as the best, is left after a step. 0 keeps the weights as they are.
     dropout : float
         Before the classifier of a loss that has one.
     precision : str
@@ -365,6 +371,8 @@ class TrainConfig(_Settings):
     versions_per_song: int | None = None
     epochs: int = 100
     learning_rate: float = 1e-3
+    warmup: int = 0
+    averaging: float = 0.0
     dropout: float = 0.5
     precision: str = "float32"
     seed: int = 0
@@ -375,6 +383,8 @@ class TrainConfig(_Settings):
         _require(_is_count(self.batch_size), "batch size", self.batch_size, "an integer from 1")
         _require(_is_count(self.epochs), "number of epochs", self.epochs, "an integer from 1")
         _require(self.learning_rate > 0, "learning rate", self.learning_rate, "a number above 0")
+        _require(_is_count(self.warmup, 0), "warm-up", self.warmup, "an integer from 0, in steps")
+        _require(0 <= self.averaging < 1, "averaging", self.averaging, "from 0 to below 1")
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1")
         _require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         _require(_is_count(self.seed, 0), "seed", self.seed, "an integer from 0")

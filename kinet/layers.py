@@ -11,7 +11,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from kinet import network  # noqa: F401 - registers the model
+from kinet import (
+    heard,  # noqa: F401 - registers its layers
+    network,  # noqa: F401 - registers the model
+)
 from kinet.config import LEAKY_SLOPE, PITCH_CLASSES
 from kinet.losses import comparing  # noqa: F401 - registers the losses
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
 from kinet.errors import DataError
 
@@ -239,6 +238,9 @@ def _of_one_query(ranks: Ranks) -> tuple[float, float, int]:
 
 def _intervals(values: NDArray[np.float64]) -> list[Interval]:
     """Bootstrap the mean of every row of (metrics, queries), all on the same resamples."""
+    # Not at the top: it takes as long to import as many a command in all.
+    from scipy.stats import bootstrap
+
     means = values.mean(axis=1)
     lows, highs = means.copy(), means.copy()
     varied = np.ptp(values, axis=1) > 0

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
-from kinet.errors import DataError
+from kinet.errors import DataError, printable
 from kinet.files import write_atomically
+from kinet.matching import Alignment, clock
+from kinet.matching.recurrence import MOMENT
 
 # Of the semitones from A.
 PITCH_NAMES = ("A", "A♯", "B", "C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯")
@@ -149,6 +151,84 @@ def draw_hpcp(path: str | Path, hpcp: np.ndarray, config: FeatureConfig, title: 
     axes.set_ylabel("pitch class")
     figure.colorbar(image, label="strength", pad=0.01)
     _write(figure, path)
+
+
+def draw_alignment(
+    path: str | Path,
+    similarity: np.ndarray,
+    alignment: Alignment,
+    config: FeatureConfig,
+    titles: tuple[str, str],
+) -> None:
+    """Draw how alike the moments of two recordings are, minutes along both axes, and the passages.
+
+    Parameters
+    ----------
+    path : path
+        The PNG file to write, in one step.
+    similarity : ndarray, shape (n, m)
+        `kinet.matching.recurrence.cross_similarity` of the two, in one key.
+    alignment : Alignment
+        Their passages, which are drawn as lines.
+    config : FeatureConfig
+        With which settings the features were made: the duration of a vector.
+    titles : (str, str)
+        What the two are called.
+
+    Raises
+    ------
+    DataError
+        If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from kinet.matching import align
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture, hpcp = Path(folder, "same.png"), np.eye(12)
+    ...     draw_alignment(picture, np.eye(7), align(hpcp, hpcp), FeatureConfig(), ("a", "b"))
+    ...     picture.read_bytes()[1:4]
+    b'PNG'
+    """
+    figure = _figure(7, 6.4)
+    axes = figure.add_subplot()
+    seconds = config.seconds_per_vector
+    first = MOMENT / 2 * seconds  # the middle of the first moment
+    ends = (np.array(similarity.shape) - 1) * seconds + first
+    low, high = np.percentile(similarity, (50, 99.5))
+    axes.imshow(
+        similarity.T,
+        extent=(first, ends[0], first, ends[1]),
+        origin="lower",
+        aspect="auto",
+        cmap="Greys",
+        vmin=low,
+        vmax=max(high, low + 1e-6),
+    )
+    for number, passage in enumerate(alignment.passages, start=1):
+        times = passage.path * seconds + first
+        axes.plot(*times.T, color=f"C{number - 1}", lw=2, label=f"{number}: {passage}")
+    from matplotlib.ticker import MultipleLocator
+
+    for axis, end in ((axes.xaxis, ends[0]), (axes.yaxis, ends[1])):
+        # Of these steps the first that needs no more than nine marks.
+        step = next((s for s in (5, 10, 15, 30, 60, 120, 300) if end / s <= 8), 600)
+        axis.set_major_locator(MultipleLocator(step))
+        axis.set_major_formatter(lambda value, _: clock(value))
+    axes.set_title(
+        f"score {alignment.score:.2f}, {alignment.transposition:+d} semitones, "
+        f"tempo × {alignment.tempo_ratio:.2f}"
+    )
+    axes.set_xlabel(_plain(titles[0]))
+    axes.set_ylabel(_plain(titles[1]))
+    if alignment.passages:
+        axes.legend(loc="upper left", fontsize="small")
+    _write(figure, path)
+
+
+def _plain(text: str) -> str:
+    """A name as text: what would be read as a formula, or has no glyph, is escaped."""
+    return printable(text).replace("$", r"\$")
 
 
 def pitch_names(config: FeatureConfig) -> list[str]:

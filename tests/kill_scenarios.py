@@ -22,7 +22,7 @@ from killing import in_fork, kill_at_every_event
 from kinet import checkpoint, export, files
 from kinet.cli import run
 from kinet.commands import embed
-from kinet.commands.models import ModelFile
+from kinet.commands.model_files import ModelFile
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.manifest import has_list_of, read_manifest, write_features
 from kinet.data.packing import PackedFile, pack
@@ -239,6 +239,60 @@ def without_exchange(world: World) -> int:
         placing._exchange = exchange
 
 
+def added(world: World) -> int:
+    """Three recordings come into a library, one of which is new content under an old name."""
+    from libraries import MODEL, tune
+    from libraries import write as write_hpcp
+
+    from kinet.library import Library
+
+    path = world.folder / "library"
+    names = [world.folder / f"{name}.npy" for name in "abcd"]
+    # Open before, so that writing to it is no event.
+    reached, name_of_it = tempfile.mkstemp()
+
+    def contents() -> dict[str, float]:
+        with Library.open(path) as library:
+            assert library.check() == [], library.check()
+            lengths = library.durations()
+            return {file.path.name: lengths[file.recording] for file in library.files()}
+
+    def prepare() -> None:
+        world.clear()
+        os.pwrite(reached, b"0", 0)
+        for length, name in enumerate(names, start=40):
+            write_hpcp(name, tune(length, length))
+        with Library.create(path, MODEL) as library:
+            library.add(names[:2], workers=1)
+        write_hpcp(names[0], tune(50, 50))
+
+    def write() -> None:
+        with Library.open(path) as library:
+            library.add(names, 1, lambda done, *_: os.pwrite(reached, b"%d" % done, 0))
+
+    def check(finished: bool) -> None:
+        old = {"a.npy": 40, "b.npy": 41}
+        new = [{"a.npy": 50}, {"c.npy": 42}, {"d.npy": 43}]
+        states = [old]
+        for change in new:
+            states.append(states[-1] | change)
+        in_a_vector = FeatureConfig().seconds_per_vector
+        vectors = {name: round(seconds / in_a_vector) for name, seconds in contents().items()}
+        acknowledged = int(os.pread(reached, 1, 0))
+        assert vectors in states[acknowledged:], f"{vectors} after {acknowledged} were reported"
+        assert not finished or vectors == states[-1], "it was reported and is not there"
+        write()
+        assert contents().keys() == states[-1].keys()
+        left = {file.name for file in world.folder.iterdir()} - {name.name for name in names}
+        assert left == {"library"}, f"left behind: {left}"
+
+    try:
+        return kill_at_every_event(prepare, write, check)
+    finally:
+        os.close(reached)
+        os.unlink(name_of_it)
+
+
 def silent(command: list[str]) -> None:
     """Run a command that must succeed, without what it prints."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -401,6 +455,7 @@ SCENARIOS = {
     "extract": extracted,
     "save": save,
     "embed": embedded,
+    "index-add": added,
     "export-file": lambda world: exported(world, "onnx"),
     "export-folder": lambda world: exported(world, "savedmodel"),
     "export-folder-without-exchange": without_exchange,

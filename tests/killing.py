@@ -1,7 +1,8 @@
 """Kill a writer at every file event, and look at what it left.
 
 Events are what Python tells its audit hooks of files (opening for writing, renaming, removing,
-making and removing folders) and ``fsync``; the writer is killed before the event. Between two
+making and removing folders), ``fsync``, and statements of SQLite; the writer is killed before the
+event. Between two
 events it can only have added to a file that it had open: then what is not flushed is lost too.
 
 A writer runs in a fork. So scenarios run in a process without the threads of a backend:
@@ -11,9 +12,11 @@ A writer runs in a fork. So scenarios run in a process without the threads of a 
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
@@ -31,6 +34,14 @@ def _is_event(name: str, arguments: tuple[object, ...]) -> bool:
 def _count(on_event: Callable[[], None]) -> None:
     """Call `on_event` before every event of this process, from now on."""
     sys.addaudithook(lambda name, arguments: on_event() if _is_event(name, arguments) else None)
+    connect = sqlite3.connect
+
+    def heard(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        database = connect(*arguments, **options)
+        database.set_trace_callback(lambda statement: on_event())
+        return database
+
+    sqlite3.connect = heard
     # Nothing is flushed to the disk: that is for a loss of power, and takes most of the time.
     os.fsync = lambda descriptor: on_event()
 

@@ -17,11 +17,11 @@ RATE = 22050
 
 
 def write_music(folder: Path) -> None:
-    """A folder for each song with two versions of four seconds, in two keys and formats."""
+    """A folder for each song with two versions of twelve seconds, in two keys and formats."""
     rng = np.random.default_rng(0)
     time = np.arange(RATE // 2) / RATE
     for song in SONGS:
-        tune = rng.integers(-12, 12, 8)
+        tune = rng.integers(-12, 12, 24)
         (folder / song).mkdir(parents=True)
         for version, suffix, key in (("studio", "flac", 0), ("live", "mp3", 3)):
             notes = [np.sin(2 * np.pi * 440 * 2 ** ((n + key) / 12) * time) for n in tune]

@@ -1,65 +1,113 @@
-"""Embedders made of embedders."""
+"""A network and a descriptor as one model, and tracks that are padded."""
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
+from networks import SMALL, rows_of, settle
 
-from kinet.combined import at_own_lengths, with_descriptor
-from kinet.embeddings import Embedder, embed_arrays
+import kinet
+from kinet.combined import with_descriptor
 from kinet.errors import SettingsError
-from kinet.features.fourier_magnitudes import learn_components
+from kinet.features.fourier_magnitudes import HOP, Components
+from kinet.heard import FourierDescriptor, PlayAgain
+
+PATCHES = (12, 24)
+WIDTH = 12 * (7 + 13)
+LENGTHS = (110, 60, 20, 7, 109)
 
 
-def counting(lengths):
-    """An embedder of two numbers that keeps the lengths that it is given."""
-
-    def embed(batch):
-        lengths.append(batch.shape[1])
-        means = batch.mean(axis=(1, 2))
-        return np.column_stack([np.cos(means), np.sin(means)])
-
-    return Embedder(embed, 2, 400, 50, None)
+@pytest.fixture(scope="module")
+def components():
+    rng = np.random.default_rng(2)
+    mean, axes = rng.random(WIDTH) * 0.1, rng.standard_normal((6, WIDTH))
+    return Components(PATCHES, mean.astype(np.float32), axes.astype(np.float32))
 
 
-def test_padding_does_not_reach_the_network(rng):
-    lengths = []
-    embedder = at_own_lengths(counting(lengths), step=10)
-    hpcp = [rng.random((n, 12)) + 0.01 for n in (20, 64, 69, 105, 400, 450)]
-    rows = embed_arrays(embedder, hpcp, None, 6)
-    assert lengths == [50, 60, 100, 400]
-    means = [np.pad(hpcp[0], ((0, 30), (0, 0))).mean(), hpcp[1][:60].mean(), hpcp[2][:60].mean()]
-    means += [hpcp[3][:100].mean(), hpcp[4].mean(), hpcp[5][:400].mean()]
-    expected = np.column_stack([np.cos(means), np.sin(means)])
-    np.testing.assert_allclose(rows, expected, atol=1e-6)
+@pytest.fixture(scope="module")
+def network():
+    return settle(kinet.build("wider", 3, attention=(), **SMALL))
 
 
-def test_a_silent_track_is_embedded(rng):
-    rows = at_own_lengths(counting([])).embed(np.zeros((1, 400, 12)))
-    assert np.isfinite(rows).all()
+@pytest.fixture(scope="module")
+def both(network, components):
+    return with_descriptor(network, components, weight=0.25)
 
 
-def test_a_model_of_one_length_cannot_take_others():
-    fixed = Embedder(lambda batch: batch[:, 0, :2], 2, 400, 400, 400)
-    with pytest.raises(SettingsError, match="ties this model to T = 400"):
-        at_own_lengths(fixed)
+@pytest.fixture(scope="module")
+def padded():
+    """Tracks of several lengths, padded with zeros to 110 vectors."""
+    rng = np.random.default_rng(4)
+    tracks = np.zeros((len(LENGTHS), 110, 12), np.float32)
+    for track, length in zip(tracks, LENGTHS, strict=True):
+        track[:length] = rng.random((length, 12)) ** 3 + 0.01
+    return tracks
 
 
-def test_the_cosine_of_the_sum_is_the_mean_of_both_cosines(rng):
-    network = counting([])
-    components = learn_components([rng.random((90, 12)) for _ in range(20)], size=6)
-    both = with_descriptor(network, components, weight=0.25)
-    batch = rng.random((3, 400, 12)).astype(np.float32)
-    rows = both.embed(batch)
-    assert rows.shape == (3, both.size) == (3, 8)
-    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-    nets, descriptors = network.embed(batch), components.describe_batch(batch)
+@pytest.fixture(scope="module")
+def again(padded):
+    """The same, played again in place of the zeros."""
+    pairs = zip(padded, LENGTHS, strict=True)
+    return np.stack([np.resize(track[:length], (110, 12)) for track, length in pairs])
+
+
+def test_where_a_track_ends_it_begins_again(padded, again):
+    inputs = keras.Input((None, 12))
+    model = keras.Model(inputs, PlayAgain()(inputs))
+    np.testing.assert_array_equal(rows_of(model, padded), again)
+    silent = np.zeros((1, 110, 12), np.float32)
+    np.testing.assert_array_equal(rows_of(model, silent), silent)
+
+
+def test_the_layer_gives_the_descriptor(components, padded):
+    layer = FourierDescriptor(PATCHES, components.size, HOP)
+    inputs = keras.Input((None, 12))
+    model = keras.Model(inputs, layer(inputs))
+    layer.set_weights([components.mean, components.axes])
+    silent = np.zeros((1, 110, 12), np.float32)
+    batch = np.concatenate([padded, silent])
+    np.testing.assert_allclose(rows_of(model, batch), components.describe_batch(batch), atol=2e-6)
+
+
+def test_the_cosine_of_both_is_the_mean_of_both_cosines(network, components, both, padded, again):
+    rows = rows_of(both, padded)
+    assert rows.shape == (len(LENGTHS), 16 + 6)
+    nets, descriptors = rows_of(network, again), components.describe_batch(padded)
     expected = 0.25 * nets @ nets.T + 0.75 * descriptors @ descriptors.T
     np.testing.assert_allclose(rows @ rows.T, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("weight", [-0.1, 1.1])
-def test_an_impossible_weight_is_told(rng, weight):
-    components = learn_components([rng.random((90, 12)) for _ in range(4)], size=2)
-    with pytest.raises(SettingsError, match="allowed: from 0 to 1"):
-        with_descriptor(counting([]), components, weight)
+def test_both_in_one_file(both, padded, tmp_path):
+    kinet.save(both, tmp_path / "both.keras")
+    loaded = kinet.load(tmp_path / "both.keras")
+    np.testing.assert_allclose(rows_of(loaded, padded), rows_of(both, padded), atol=1e-6)
+    assert loaded.metadata.model.stages == 3
+
+
+def test_the_fast_form_of_both_gives_the_same(both, padded):
+    from kinet.inference import fast_form
+
+    np.testing.assert_allclose(fast_form(both)(padded), rows_of(both, padded), atol=1e-5)
+
+
+def test_training_goes_on_from_the_network_in_it(network, both):
+    from kinet.training.fitting import copy_weights
+
+    other = kinet.build("wider", 3, attention=(), **SMALL)
+    copy_weights(both, other)
+    for one, two in zip(other.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("weight", [0, 1, 1.1, float("nan")])
+def test_an_impossible_weight_is_told(network, components, weight):
+    with pytest.raises(SettingsError, match="allowed: above 0 and below 1"):
+        with_descriptor(network, components, weight)
+
+
+def test_patches_longer_than_the_network_needs_are_told(network):
+    width = 12 * 101
+    long = Components((200,), np.zeros(width, np.float32), np.ones((2, width), np.float32))
+    with pytest.raises(SettingsError, match="patches of 200 vectors; allowed: up to the least T"):
+        with_descriptor(network, long)

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from kinet.cli import run
-from kinet.commands.models import ModelFile, say_of_short_tracks
+from kinet.commands.model_files import ModelFile, say_of_short_tracks
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.manifest import write_features
 from kinet.data.tracks import Track

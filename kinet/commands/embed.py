@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model, say_of_short_tracks
+from kinet.commands.model_files import open_model, say_of_short_tracks
 from kinet.commands.options import (
     data_option,
     default_list,
@@ -30,7 +30,11 @@ from kinet.files import digest_of, write_atomically
     callback=lambda _, __, given: given or default_list("TEST"),
 )
 @data_option
-@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@click.option(
+    "--model-file",
+    type=path_type,
+    help="A file, or a name of kinet models. By default the best of the newest run.",
+)
 @click.option("--out", type=path_type, required=True, help="The .npz file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--batch-size", "--batchsize", "batch_size", type=click.IntRange(1), default=32)
@@ -62,8 +66,8 @@ def command(
     tracks = read_complete_list(list_file, data_dir)
     origins = origins_of(data_dir, tracks)
     model_file = model_file or newest_best()
-    digest = digest_of(model_file)
     opened = open_model(model_file)
+    digest = digest_of(opened.path)
     require_same_features(data_dir, opened.features, f"the model {model_file}")
     say_of_short_tracks(opened, tracks, None)
     model = opened.load(len(tracks), backend, gpu)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.models import open_model, say_of_short_tracks
+from kinet.commands.model_files import open_model, say_of_short_tracks
 from kinet.commands.options import (
     data_option,
     engine_options,
@@ -30,7 +30,11 @@ from kinet.metrics import Metrics
 @click.command("eval")
 @data_option
 @list_option("TEST", "--test-list", "--test-ls", "test_list")
-@click.option("--model-file", type=path_type, help="By default the best of the newest run.")
+@click.option(
+    "--model-file",
+    type=path_type,
+    help="A file, or a name of kinet models. By default the best of the newest run.",
+)
 @click.option(
     "-S",
     "--stages",

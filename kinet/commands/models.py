@@ -1,112 +1,44 @@
-"""Model files of every format, for the commands that embed lists of tracks."""
+"""`kinet models`: what comes with kinet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import click
 
-from kinet.commands.options import start_backend
-from kinet.commands.output import say
-from kinet.config import FeatureConfig
-from kinet.data.tracks import Track
+from kinet import weights
+from kinet.commands import output
 
 
-@dataclass(frozen=True)
-class ModelFile:
-    """What a file says before anything is loaded.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        A ``.keras`` file, or an export.
-    features : FeatureConfig
-        Of the features it was trained on.
-    stages, vectors : int
-        S, and the T of the crops that it was trained on.
-    load : callable
-        Called with the number of tracks to embed, ``--backend`` and ``--gpu``; gives what
-        `kinet.embeddings.embed_tracks` takes.
+@click.command("models")
+@click.argument("name", required=False)
+@output.json_option
+def command(name: str | None, as_json: bool) -> None:
+    """List the models that come with kinet, or show the card of one: what it was trained on, how
+    well it finds covers, and what it cannot do.
     """
-
-    path: Path
-    features: FeatureConfig
-    stages: int
-    vectors: int
-    load: Callable[[int, str | None, str | None], Any]
-
-
-def is_export(path: Path) -> bool:
-    """Whether a path is, by its name, an exported model: a folder, or a file of another format."""
-    from kinet.export.formats import FORMATS
-
-    return path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}
-
-
-def is_model(path: Path) -> bool:
-    """Whether a path is, by its name, a model file or an exported model."""
-    return path.suffix == ".keras" or is_export(path)
-
-
-def described(path: Path) -> dict[str, Any]:
-    """What a model file says of itself, JSON-ready, and its digest; no backend is loaded.
-
-    Raises
-    ------
-    CheckpointError, ExportError
-        As `open_model`.
-    """
-    from kinet.checkpoint import read_metadata
-    from kinet.export import read_export_metadata
-    from kinet.files import digest_of
-
-    said = read_export_metadata(path) if is_export(path) else read_metadata(path).to_dict()
-    return {"path": str(path), "digest": digest_of(path), **said}
-
-
-def open_model(path: Path) -> ModelFile:
-    """Read what a model file says of itself.
-
-    Raises
-    ------
-    CheckpointError, ExportError
-        If it is neither a model nor an export of kinet's.
-    """
-    from kinet.checkpoint import read_metadata
-
-    if is_export(path):
-        from kinet.export import load_export, read_export_metadata
-
-        said = read_export_metadata(path)
-        features = FeatureConfig.from_dict(said["features"])
-        stages, vectors = said["model"]["stages"], said["model"]["vectors"]
-        return ModelFile(path, features, stages, vectors, lambda *_: load_export(path))
-    metadata = read_metadata(path)
-
-    def load(tracks: int, backend: str | None, gpu: str | None) -> Any:
-        start_backend(backend, gpu)
-        import kinet
-        from kinet.embeddings import embedder_for
-
-        return embedder_for(kinet.load(path), tracks)
-
-    model = metadata.model
-    return ModelFile(path, metadata.features, model.stages, model.vectors, load)
-
-
-def say_of_short_tracks(opened: ModelFile, tracks: Sequence[Track], vectors: int | None) -> None:
-    """Tell how many tracks have less than half of what the model looks at."""
-    wanted = vectors or opened.vectors
-    lengths = [len(track.load()) for track in tracks]
-    short = sum(2 * length < wanted for length in lengths)
-    if not short:
+    if name is None:
+        cards = [weights.card(each) for each in weights.names()]
+        if as_json:
+            output.show_json([card.values for card in cards])
+            return
+        found = [(each.name, each.description, f"{_megabytes(each):.1f} MB") for each in cards]
+        output.show_table(("name", "what it is", "size"), found)
         return
-    seconds = opened.features.seconds_per_vector
-    shortest = min(lengths)
-    say(
-        f"{short} of {len(tracks)} tracks are shorter than half of the {wanted} vectors "
-        f"({wanted * seconds:.0f} s) that the model looks at, the shortest has {shortest} "
-        f"({shortest * seconds:.0f} s): the rest of them is zeros, and they are found less often "
-        "than whole recordings"
-    )
+    card = weights.card(name)
+    if as_json:
+        output.show_json(card.values)
+        return
+    rows = [(key.replace("_", " "), _text(value)) for key, value in card.values.items()]
+    output.show_table(("card of " + card.name, ""), rows)
+
+
+def _megabytes(card: weights.Card) -> float:
+    return card.path.stat().st_size / 1e6
+
+
+def _text(value: object) -> str:
+    """A value of a card; a list has a line for each of its parts."""
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_text(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return "\n".join(map(_text, value))
+    return str(value)

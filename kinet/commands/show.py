@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kinet.commands.models import described, is_model
+from kinet.commands.model_files import described, is_model
 from kinet.commands.options import path_type, require_target
 from kinet.commands.output import json_option, say, show_json, show_table
 from kinet.config import FeatureConfig

@@ -35,6 +35,7 @@ from kinet.errors import SettingsError
 from kinet.plugins import imported_files
 from kinet.training.lists import doubts, require_lists
 from kinet.training.runs import RunFolders, default_tag
+from kinet.weights import model_path
 
 if TYPE_CHECKING:
     from kinet.versions.made_batches import MadeBatches
@@ -203,6 +204,18 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     default=TRAINING.learning_rate,
     help="Of the first epoch.",
 )
+@click.option(
+    "--warmup",
+    type=int,
+    default=TRAINING.warmup,
+    help="Steps in which the rate rises from 0; it then falls step by step.",
+)
+@click.option(
+    "--averaging",
+    type=float,
+    default=TRAINING.averaging,
+    help="Validate and keep a moving average of the weights, such as 0.995; 0 is none.",
+)
 @click.option("--dropout", type=float, default=TRAINING.dropout, help="Before the classifier.")
 @click.option(
     "--precision",
@@ -213,7 +226,11 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--seed", type=int, default=TRAINING.seed, help="Same seed, same run.")
 @click.option("--patience", type=int, help="Stop after so many epochs without a better mAP.")
 @click.option(
-    "--init", "--checkpoint", "init", type=path_type, help="Begin with the weights of this model."
+    "--init",
+    "--checkpoint",
+    "init",
+    type=path_type,
+    help="Begin with the weights of this model file, or of a model of kinet models.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run of this tag.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches.")
@@ -229,6 +246,7 @@ def command(ctx: click.Context, **options: Any) -> None:
     (TensorBoard events and history.csv).
     """
     _drop_attention(options)
+    options["init"] = options["init"] and model_path(options["init"])
     settings = _settings(options)
     folders = RunFolders.of(options["tag"] or default_tag(*_configs(settings)))
     if options["resume"]:

@@ -40,6 +40,7 @@ from kinet.export.formats import (
 )
 from kinet.export.placing import NEW, OLD, check_target, default_target, place, size, staging
 from kinet.plugins import files_of
+from kinet.weights import model_path
 
 __all__ = [
     "FORMATS",
@@ -114,12 +115,13 @@ def export(
     Parameters
     ----------
     model_file : path
-        A ``.keras`` file that kinet wrote, under any backend.
+        A ``.keras`` file that kinet wrote, under any backend, or the name of a model that comes
+        with kinet.
     format : {"onnx", "savedmodel", "litert", "openvino"}
         The format.
     out : path, optional
         By default next to the model: ``best.onnx``, ``best_savedmodel``, ``best.tflite``,
-        ``best.xml`` with ``best.bin``.
+        ``best.xml`` with ``best.bin``; of a name in the current folder.
     force : bool
         Replace an export that is there.
     precision : {"float32", "bfloat16", "int8"}
@@ -154,7 +156,8 @@ def export(
     """
     form = get_format(format)
     check_precision(form, precision)
-    metadata = read_metadata(model_file)
+    source = model_path(model_file)
+    metadata = read_metadata(source)
     vectors = metadata.model.vectors
     reduced = precision != FULL_PRECISION
     if reduced and not tracks:
@@ -168,7 +171,7 @@ def export(
     check_target(target, form, force)
     with staging(target) as folder:
         staged = folder / NEW / target.name
-        job: dict[str, Any] = {"model_file": str(Path(model_file).resolve()), "format": format}
+        job: dict[str, Any] = {"model_file": str(source.resolve()), "format": format}
         job |= {"target": str(staged.resolve()), "precision": precision}
         job |= {"plugins": [str(file) for file in files_of(metadata.plugins)]}
         if reduced:

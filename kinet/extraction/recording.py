@@ -100,8 +100,43 @@ def make(job: Job, check: Callable[[], None]) -> Made | Refused | Unwritable:
     -------
     Made, Refused or Unwritable
     """
+    heard = hear(job.recording, job.config, check)
+    if isinstance(heard, Refused):
+        return heard
     try:
-        hpcp, seconds = _hpcp_and_seconds(job.recording, job.config, check)
+        write_array_atomically(job.target, heard.hpcp)
+    except OSError as error:
+        return Unwritable(f"{show_path(job.target)}: {error.strerror or error}")
+    return Made(heard.seconds, len(heard.hpcp))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """HPCP ``(T, 12)`` of a recording, and the duration of its sound in seconds."""
+
+    hpcp: NDArray[np.float32]
+    seconds: float
+
+
+def hear(
+    path: str | os.PathLike[str], config: FeatureConfig, check: Callable[[], None]
+) -> Heard | Refused:
+    """Features of a recording, or why there are none.
+
+    Parameters
+    ----------
+    path : path
+        An audio file, or a video with sound.
+    config : FeatureConfig
+    check : callable
+        As of `make`.
+
+    Returns
+    -------
+    Heard or Refused
+    """
+    try:
+        return Heard(*_hpcp_and_seconds(path, config, check))
     except AudioError as error:
         return Refused(error.message)
     except KinetError as error:
@@ -110,11 +145,6 @@ def make(job: Job, check: Callable[[], None]) -> Made | Refused | Unwritable:
         return Refused(reason(error))
     except MemoryError:
         return Refused("not enough memory")
-    try:
-        write_array_atomically(job.target, hpcp)
-    except OSError as error:
-        return Unwritable(f"{show_path(job.target)}: {error.strerror or error}")
-    return Made(seconds, len(hpcp))
 
 
 def _hpcp_and_seconds(

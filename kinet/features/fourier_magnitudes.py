@@ -151,7 +151,7 @@ def learn_components(
 
 
 def learn_discriminants(
-    tracks: Iterable[ArrayLike],
+    magnitudes: ArrayLike,
     songs: Sequence[Hashable],
     size: int = 128,
     shrinkage: float = 0.25,
@@ -166,8 +166,8 @@ def learn_discriminants(
 
     Parameters
     ----------
-    tracks : iterable of array_like, shape (T, 12)
-        Several versions of many works, none of which is tested on.
+    magnitudes : array_like, shape (N, d)
+        `fourier_magnitudes` of several versions of many works, none of which is tested on.
     songs : sequence
         The work of every track.
     size : int
@@ -176,7 +176,7 @@ def learn_discriminants(
         In [0, 1]: what of the covariance within songs is taken for equal in all directions. The
         fewer tracks, the more.
     patches : tuple of int
-        As of `fourier_magnitudes`.
+        Of which the magnitudes are.
 
     Returns
     -------
@@ -185,12 +185,16 @@ def learn_discriminants(
     Raises
     ------
     DataError
-        If there are not more songs than directions, or no song has two tracks.
+        If there are not more songs than directions, no song has two tracks, or the magnitudes are
+        of other patches.
     SettingsError
         If a number is out of range.
     """
     _check_learning(size, shrinkage, patches, "shrinkage")
-    rows = np.array([fourier_magnitudes(hpcp, patches) for hpcp in tracks], dtype=np.float64)
+    rows = np.asarray(magnitudes, dtype=np.float64)
+    width = _width(patches)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise DataError(f"magnitudes of shape {rows.shape}; allowed: (N, {width})")
     names, label, count = np.unique(
         np.array([str(song) for song in songs]), return_inverse=True, return_counts=True
     )
@@ -252,13 +256,18 @@ def read_components(path: str | os.PathLike[str]) -> Components:
             mean, axes = archive["mean"], archive["axes"]
             settings = json.loads(str(archive["settings"]))
         patches = tuple(int(n) for n in settings["patches"])
-        width = sum(PITCH_CLASSES * (n // 2 + 1) for n in patches)
+        width = _width(patches)
         fits = mean.shape == (width,) and axes.ndim == 2 and axes.shape[1] == width
         if not (fits and np.isfinite(mean).all() and np.isfinite(axes).all()):
             raise ValueError(f"arrays of {mean.shape} and {axes.shape}, expected {width} columns")
     except Exception as error:  # zipfile, zlib, NumPy and JSON have an error each for damage
         raise DataError(f"{path} cannot be read ({error}); {needed}") from error
     return Components(patches, mean.astype(np.float32), axes.astype(np.float32))
+
+
+def _width(patches: tuple[int, ...]) -> int:
+    """Numbers of the magnitudes of patches."""
+    return sum(PITCH_CLASSES * (length // 2 + 1) for length in patches)
 
 
 def _check_learning(size: int, part: float, patches: tuple[int, ...], name: str) -> None:

@@ -25,6 +25,7 @@ from kinet.metadata import Metadata
 from kinet.model import build_classifier, build_embedder
 from kinet.network import Network, embedder_of
 from kinet.plugins import plugins_of
+from kinet.training.averages import Averages
 from kinet.training.data import Batches, EpochData
 from kinet.training.epochs import Epochs, momentum_for, shorten_averages
 from kinet.training.keeping import Keeper, Listener, is_finished
@@ -122,7 +123,7 @@ def train(
     seed_everything(task.training.seed)
     task.folders.make()
     with _precision(task.training.precision), data_parallel(task.devices):
-        model = _build(task, loss, data.songs)
+        model = _build(task, loss, data)
         shorten_averages(model, momentum_for(len(data)))
         if start_from is not None:
             # The classifier begins anew: its columns are other songs.
@@ -136,8 +137,10 @@ def train(
         if is_finished(history, task.training):
             return history
         with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:
-            keeper = Keeper(task.folders, task.training, history, listener, log)
-            _fit(model, data, task, [ranking, *task.callbacks, keeper], len(history))
+            averages = Averages()
+            keeper = Keeper(task.folders, task.training, history, listener, log, averages)
+            callbacks = [averages, ranking, *task.callbacks, keeper]
+            _fit(model, data, task, callbacks, len(history))
         return keeper.history
 
 
@@ -152,12 +155,12 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _build(task: Task, loss: Loss, songs: tuple[str, ...]) -> Network:
+def _build(task: Task, loss: Loss, data: EpochData) -> Network:
     if loss.output == "logits":
-        model = build_classifier(task.model, songs, task.training.dropout, task.features)
+        model = build_classifier(task.model, data.songs, task.training.dropout, task.features)
     else:
         model = build_embedder(task.model, task.features)
-    optimizer = _optimizer(task)
+    optimizer = _optimizer(task, len(data))
     own = task.optimizer is not None or task.schedule is not None
     model.metadata = dataclasses.replace(
         metadata_of(model),
@@ -175,9 +178,14 @@ def _build(task: Task, loss: Loss, songs: tuple[str, ...]) -> Network:
     return model
 
 
-def _optimizer(task: Task) -> Any:
+def _optimizer(task: Task, steps: int) -> Any:
+    training = task.training
     if task.optimizer is None:
-        return keras.optimizers.Adam(task.schedule or task.training.learning_rate)
+        return keras.optimizers.Adam(
+            task.schedule or _schedule(training, steps) or training.learning_rate,
+            use_ema=training.averaging > 0,
+            ema_momentum=training.averaging,
+        )
     optimizer = keras.optimizers.get(task.optimizer)
     optimizer = type(optimizer).from_config(optimizer.get_config())
     if task.schedule is not None:
@@ -190,7 +198,7 @@ def _fit(
 ) -> None:
     training = task.training
     begin: list[Any] = [Epochs(data, training.seed)]
-    if task.optimizer is None and task.schedule is None:
+    if task.optimizer is None and task.schedule is None and not training.warmup:
         begin.append(keras.callbacks.LearningRateScheduler(lambda epoch: _rate(epoch, training)))
     try:
         model.fit(
@@ -206,6 +214,18 @@ def _fit(
         # A backend wraps an error of its input in one of its own; ours says what to do.
         if data.error is not None:
             raise data.error
+
+
+def _schedule(training: TrainConfig, steps: int) -> Any:
+    """The rate step by step, where there is a warm-up; `steps` are those of an epoch."""
+    if not training.warmup:
+        return None
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, steps * training.epochs - training.warmup),
+        warmup_target=training.learning_rate,
+        warmup_steps=training.warmup,
+    )
 
 
 def _rate(epoch: int, training: TrainConfig) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from kinet.checkpoint import metadata_of, save
 from kinet.config import TrainConfig
+from kinet.training.averages import Averages
 from kinet.training.log import MEASURES, Record, RunLog
 from kinet.training.runs import RunFolders
 
@@ -48,6 +49,8 @@ class Keeper(keras.callbacks.Callback):
         Hears of batches and epochs.
     log : RunLog
         Is written after every epoch.
+    averages : Averages
+        Whose weights the best file has; the last one has those that training goes on with.
 
     Attributes
     ----------
@@ -62,8 +65,10 @@ class Keeper(keras.callbacks.Callback):
         history: Sequence[Record],
         listener: Listener | None,
         log: RunLog,
+        averages: Averages,
     ) -> None:
         super().__init__()
+        self._averages = averages
         self._folders, self._training, self._listener, self._log = folders, training, listener, log
         self.history = list(history)
 
@@ -96,6 +101,7 @@ class Keeper(keras.callbacks.Callback):
         # The best first: killed in between, the epoch is repeated and gives the same file.
         if is_best:
             save(self.model, self._folders.best)
+        self._averages.put_back()
         save(self.model, self._folders.last)
         self._log.write(self.history)
         if self._listener is not None:

@@ -26,6 +26,7 @@ from kinet.files import write_array_atomically, write_text_atomically, writing_t
 from kinet.versions.notes import render
 from kinet.versions.renditions import TRANSPOSITIONS, arrange, draw_rendition
 from kinet.versions.scores import (
+    Chorale,
     DistinctPieces,
     Piece,
     chorales,
@@ -139,7 +140,7 @@ def write_corpus(
         report(len(pieces.pieces), 2 * songs)
         return some_lack
 
-    work_off_in_order(read_piece, _shuffled_chorales(seed), count, take_piece)
+    work_off_in_order(read_piece, shuffled_chorales(seed), count, take_piece)
     pieces.require_all()
     records: list[dict[str, Any]] = []
 
@@ -207,7 +208,8 @@ def _generator(seed: int, *key: int) -> Generator:
     return np.random.default_rng(SeedSequence(seed, spawn_key=key))
 
 
-def _shuffled_chorales(seed: int) -> list[Any]:
+def shuffled_chorales(seed: int) -> list[Chorale]:
+    """All chorales, in an order that the seed determines."""
     found = chorales()
     return [found[i] for i in _generator(seed, 0).permutation(len(found))]
 

@@ -1,27 +1,123 @@
-"""A chorale as a sound file: the recording with which the quickstart ends."""
+"""Chorales as sound files, for the quickstart."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
-from numpy.random import SeedSequence
+from numpy.random import Generator, SeedSequence
 
 from kinet.errors import DataError
-from kinet.files import write_atomically
-from kinet.versions.chorales import Corpus
-from kinet.versions.notes import Timbre
-from kinet.versions.renditions import TRANSPOSITIONS, Rendition, arrange
-from kinet.versions.scores import chorales, read_piece
+from kinet.files import write_atomically, writing_to
+from kinet.versions.chorales import Corpus, shuffled_chorales
+from kinet.versions.notes import Notes, Timbre
+from kinet.versions.renditions import TRANSPOSITIONS, Rendition, arrange, draw_rendition
+from kinet.versions.scores import DistinctPieces, Piece, chorales, read_piece
 from kinet.versions.synthesis import synthesise
 
 SAMPLE_RATE = 44100
 FASTER = 1.1
+
+
+@dataclass(frozen=True)
+class Music:
+    """What `write_music` wrote.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        A file for each song, ``<title>.flac``.
+    query : pathlib.Path
+        Another version of one of them.
+    title : str
+        Of that song.
+    """
+
+    folder: Path
+    query: Path
+    title: str
+
+
+def write_music(
+    folder: str | os.PathLike[str],
+    songs: int,
+    seed: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> Music:
+    """Play some chorales, and one of them once more in another way, as sound files.
+
+    Files depend on `seed` and the version of music21 alone; one that is there already is left.
+
+    Parameters
+    ----------
+    folder : path
+        Gets ``music`` with a FLAC file for each song, mono, 44.1 kHz, and ``recording.flac``.
+    songs : int
+        Number of tunes; about 150 are there.
+    seed : int
+        Of the choice of chorales, and of how they are played.
+    progress : callable, optional
+        Called with the number of recordings written and of all.
+
+    Returns
+    -------
+    Music
+
+    Raises
+    ------
+    SettingsError
+        If there are not so many tunes.
+    DataError
+        If music21 is not installed, or the folder cannot be written.
+    """
+    pieces = DistinctPieces(songs)
+    for chorale in shuffled_chorales(seed):
+        if not pieces.add(read_piece(chorale)):
+            break
+    pieces.require_all()
+    asked = pieces.pieces[0]
+    made = Music(Path(folder, "music"), Path(folder, "recording.flac"), asked.chorale.title)
+    jobs = [
+        (made.folder / f"{piece.chorale.title.replace('/', '-')}.flac", piece, 0)
+        for piece in pieces.pieces
+    ]
+    jobs.append((made.query, asked, 1))
+    with writing_to(folder):
+        made.folder.mkdir(parents=True, exist_ok=True)
+        for number, (path, piece, version) in enumerate(jobs, start=1):
+            if not path.exists():
+                _write(path, piece.chorale.title, *_played(piece, version, seed))
+            if progress:
+                progress(number, len(jobs))
+    return made
+
+
+def _played(piece: Piece, version: int, seed: int) -> tuple[Notes, Timbre, Generator]:
+    """A way to play a piece; no two versions have one key."""
+    number = int.from_bytes(piece.chorale.bwv.encode(), "big")
+    keys = np.random.default_rng(SeedSequence(seed, spawn_key=(4, number)))
+    rng = np.random.default_rng(SeedSequence(seed, spawn_key=(5, number, version)))
+    key = int(keys.permutation(TRANSPOSITIONS)[version])
+    rendition = draw_rendition(rng, key, piece.quarters)
+    return arrange(piece.voices, rendition, rng), rendition.timbre, rng
+
+
+def _write(path: Path, title: str, notes: Notes, timbre: Timbre, rng: Generator) -> None:
+    """A FLAC file with its title; it appears whole or not at all."""
+    encoded = io.BytesIO()
+    sound = synthesise(notes, timbre, rng, SAMPLE_RATE)
+    with soundfile.SoundFile(encoded, "w", SAMPLE_RATE, 1, format="FLAC") as file:
+        if title:
+            file.title = title
+        file.write(sound)
+    write_atomically(path, lambda target: target.write(encoded.getbuffer()))
 
 
 def write_recording(
@@ -62,11 +158,7 @@ def write_recording(
     rendition = replace(
         first, transposition=int(rng.choice(free or TRANSPOSITIONS)), tempo=FASTER * first.tempo
     )
-    notes = arrange(piece.voices, rendition, rng)
-    sound = synthesise(notes, rendition.timbre, rng, SAMPLE_RATE)
-    encoded = io.BytesIO()
-    soundfile.write(encoded, sound, SAMPLE_RATE, format="FLAC")
-    write_atomically(path, lambda file: file.write(encoded.getbuffer()))
+    _write(Path(path), "", arrange(piece.voices, rendition, rng), rendition.timbre, rng)
 
 
 def _rendition(described: dict[str, Any]) -> Rendition:

@@ -1,0 +1,273 @@
+"""``kinet index``: what looks after libraries."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kinet.commands.libraries import (
+    adding_progress,
+    clock,
+    model_name_option,
+    say_added,
+    settle,
+    workers_option,
+)
+from kinet.commands.options import engine_options, path_type
+from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.extraction.readings import READINGS
+
+if TYPE_CHECKING:
+    from kinet.library import Added, Library
+    from kinet.library.calibration import Calibration
+
+library_argument = click.argument("library", metavar="LIBRARY", type=path_type)
+
+
+@click.group("index")
+def command() -> None:
+    """Keep a library: recordings with what kinet find needs of them, in one file."""
+
+
+@contextlib.contextmanager
+def opened(path: Path, model: str | None = None) -> Iterator[Library]:
+    """A library that is there, open within; of a folder that which kinet find keeps in it."""
+    from kinet.library import IN_FOLDER, Library
+
+    with Library.open(path / IN_FOLDER if path.is_dir() else path, model) as library:
+        yield library
+
+
+@command.command("add")
+@library_argument
+@click.argument("sources", metavar="SOURCE...", type=path_type, nargs=-1, required=True)
+@click.option(
+    "--songs-by",
+    type=click.Choice(tuple(READINGS)),
+    help="State songs, too: by folder, title or tags; see kinet extract.",
+)
+@model_name_option
+@engine_options
+@workers_option
+@json_option
+@click.pass_context
+def add(
+    ctx: click.Context,
+    library: Path,
+    sources: tuple[Path, ...],
+    songs_by: str | None,
+    model_file: str | None,
+    backend: str | None,
+    gpu: str | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Add recordings to LIBRARY, which is made if it is not there.
+
+    SOURCE is a recording, a folder with all in it, a file of features (.npy), or a CSV file with
+    the columns path, song_id and version_id, which states songs; so does --songs-by. What is in
+    the library already, be it under another name, is not read again. After Ctrl-C, or worse, the
+    same command goes on.
+
+    Files that cannot be read are told, with the cause, and the rest is added; the exit code is 1
+    then.
+    """
+    from kinet.extraction.sources import read_sources
+    from kinet.library import Library
+
+    inputs = read_sources(sources, songs_by) if songs_by else sources
+    settle(backend, gpu)
+    with Library.create(library, model_file) as made:
+        try:
+            with adding_progress() as progress:
+                report = made.add(inputs, workers, progress)
+        except KeyboardInterrupt:
+            say("interrupted; what was added stays, and the same command goes on")
+            raise
+    if as_json:
+        show_json(_described(library, report))
+    else:
+        say_added(report, [])
+        if not (report.added or report.known or report.failed):
+            say(f"nothing new; {report.unchanged} files as before")
+    ctx.exit(1 if report.failed else 0)
+
+
+def _described(library: Path, report: Added) -> dict[str, Any]:
+    from kinet.reading import show_path
+
+    return {
+        "library": show_path(library),
+        "added": [show_path(path) for path in report.added],
+        "known": [show_path(path) for path in report.known],
+        "unchanged": report.unchanged,
+        "audio_seconds": round(report.seconds, 3),
+        "failed": [
+            {"path": show_path(unread.path), "message": unread.message} for unread in report.failed
+        ],
+    }
+
+
+@command.command("remove")
+@library_argument
+@click.argument("paths", metavar="PATH...", type=path_type, nargs=-1, required=True)
+@json_option
+def remove(library: Path, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Take files, or all below a folder, out of LIBRARY; the files themselves stay."""
+    from kinet.reading import show_path
+
+    with opened(library) as here:
+        gone = here.remove(paths)
+    if as_json:
+        show_json({"removed": [show_path(path) for path in gone]})
+    else:
+        say(f"{len(gone)} files are out of {show_path(library)}")
+
+
+@command.command("list")
+@library_argument
+@json_option
+def list_(library: Path, as_json: bool) -> None:
+    """List the files of LIBRARY."""
+    from kinet.reading import show_path
+
+    with opened(library) as here:
+        files, seconds = here.files(), here.durations()
+    if as_json:
+        show_json(
+            [
+                {
+                    "path": show_path(file.path),
+                    "title": file.title,
+                    "artist": file.artist,
+                    "song": file.song or None,
+                    "seconds": seconds[file.recording],
+                    "recording": file.recording,
+                }
+                for file in files
+            ]
+        )
+        return
+    rows = [
+        (
+            *(file.title, file.artist, file.song, clock(seconds[file.recording])),
+            show_path(file.path),
+        )
+        for file in files
+    ]
+    show_table(("title", "artist", "song", "length", "file"), rows)
+
+
+@command.command("info")
+@library_argument
+@json_option
+def info(library: Path, as_json: bool) -> None:
+    """Show what LIBRARY is and holds."""
+    from dataclasses import asdict
+
+    with opened(library) as here:
+        said = here.info()
+    if as_json:
+        show_json({**asdict(said), "path": str(said.path)})
+        return
+    is_calibrated = "no: scores rank, but are no probabilities"
+    if said.calibration:
+        is_calibrated = f"yes, Brier score {said.calibration.brier:.3f}"
+    rows = [
+        ("model", f"{said.model} ({said.digest[:12]})"),
+        ("features", said.fingerprint),
+        ("numbers of an embedding", said.size),
+        ("recordings", said.recordings),
+        ("files", said.files),
+        ("embeddings", said.embeddings),
+        ("hours of sound", f"{said.seconds / 3600:.2f}"),
+        ("megabytes", f"{said.bytes / 1e6:.1f}"),
+        ("calibrated", is_calibrated),
+    ]
+    show_table(("what", "value"), rows, title=str(library))
+
+
+@command.command("check")
+@library_argument
+@json_option
+@click.pass_context
+def check(ctx: click.Context, library: Path, as_json: bool) -> None:
+    """Read all of LIBRARY, and hold it against its checksums; faults give the exit code 1."""
+    from kinet.reading import show_path
+
+    with opened(library) as here:
+        faults = here.check()
+    if as_json:
+        show_json({"library": show_path(library), "faults": faults})
+    else:
+        for fault in faults:
+            say(fault)
+        say(f"{show_path(library)}: {f'{len(faults)} faults' if faults else 'all is well'}")
+    ctx.exit(1 if faults else 0)
+
+
+@command.command("compact")
+@library_argument
+@json_option
+def compact(library: Path, as_json: bool) -> None:
+    """Give back the room that removed recordings took in LIBRARY."""
+    with opened(library) as here:
+        size = here.compact()
+    if as_json:
+        show_json({"bytes_before": size.before, "bytes_after": size.after})
+    else:
+        say(f"{size.before / 1e6:.1f} MB before, {size.after / 1e6:.1f} MB after")
+
+
+@command.command("merge")
+@library_argument
+@click.argument("others", metavar="OTHER...", type=path_type, nargs=-1, required=True)
+@json_option
+def merge(library: Path, others: tuple[Path, ...], as_json: bool) -> None:
+    """Put into LIBRARY what OTHER libraries of the same model hold; nothing is read again."""
+    with opened(library) as here:
+        came = here.merge(others)
+    if as_json:
+        show_json({"files": came})
+    else:
+        say(f"{came} files came")
+
+
+@command.command("calibrate")
+@library_argument
+@json_option
+def calibrate(library: Path, as_json: bool) -> None:
+    """Learn what scores mean, from the recordings of LIBRARY whose songs were stated.
+
+    After this, kinet find shows probabilities, and --threshold is one. The table tells, for each
+    threshold, how many pairs of versions reach it, and how many pairs of other songs: false
+    alarms. These pairs are the hard ones, the nearest of other songs.
+    """
+    from dataclasses import asdict
+
+    with opened(library) as here, tracks_progress("comparing", unit="pairs") as progress:
+        learned = here.calibrate(progress)
+    if as_json:
+        show_json(asdict(learned))
+        return
+    _show_calibration(library, learned)
+
+
+def _show_calibration(library: Path, learned: Calibration) -> None:
+    from kinet.library.calibration import THRESHOLDS
+
+    rows = [
+        (f"{threshold:g}", found, alarms)
+        for threshold, found, alarms in zip(
+            THRESHOLDS, learned.found, learned.false_alarms, strict=True
+        )
+    ]
+    show_table(("threshold", "versions found", "false alarms"), rows, title=str(library))
+    say(
+        f"learned from {learned.versions} pairs of versions and {learned.others} of other songs; "
+        f"Brier score {learned.brier:.3f}"
+    )

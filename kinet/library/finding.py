@@ -1,0 +1,202 @@
+"""Queries to the songs of a library: a shortlist by embeddings, the best of which are aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinet.config import FeatureConfig
+from kinet.errors import SettingsError
+from kinet.library.calibration import Calibration
+from kinet.library.rows import File
+from kinet.library.snapshot import Snapshot
+from kinet.matching import Passage, align
+
+#: Recordings that are aligned with a query, at least.
+ALIGNED = 20
+#: Songs that are given.
+TOP = 10
+#: Seconds that a query must have: less says nothing.
+SHORTEST = 10.0
+
+
+@dataclass(frozen=True)
+class Match:
+    """A song that was found.
+
+    Attributes
+    ----------
+    title, artist : str
+        Of the recording of the song that matches best.
+    song : str
+        The id of the work where it was stated, else empty.
+    path : pathlib.Path
+        Of the recording.
+    score : float
+        How much of the shorter recording its longest passage covers, from 0 to 1. It ranks.
+    probability : float or None
+        That this is a version of the query; None where the library is not calibrated.
+    similarity : float
+        Of their embeddings, as of `kinet.library.snapshot.Snapshot.similarities`.
+    transposition : int
+        Semitones by which the recording is above the query, -5 to 6.
+    tempo_ratio : float
+        Tempo of the recording, divided by that of the query.
+    passages : tuple of kinet.matching.Passage
+        Where: seconds of the query (a) and of the recording (b), the longest first.
+    others : tuple of pathlib.Path
+        Further files of the song that match, exact copies too.
+    hpcp : ndarray of float32, shape (T, 12), or None
+        Of the recording, where it is an answer to a query.
+    """
+
+    title: str
+    artist: str
+    song: str
+    path: Path
+    score: float
+    probability: float | None
+    similarity: float
+    transposition: int
+    tempo_ratio: float
+    passages: tuple[Passage, ...]
+    others: tuple[Path, ...]
+    hpcp: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def confidence(self) -> float:
+        """The probability, or where there is none the score."""
+        return self.score if self.probability is None else self.probability
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    Attributes
+    ----------
+    hpcp : ndarray of float32, shape (T, 12)
+    embeddings : ndarray of float32, shape (pieces, D)
+    sha256 : bytes
+        Of the file; recordings of the same content are not looked at.
+    """
+
+    hpcp: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+    sha256: bytes
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What a search takes of a library, all of one moment.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+    files : mapping of int to sequence of File
+        By recording.
+    hpcp : callable
+        From the number of a recording to its HPCP.
+    features : FeatureConfig
+        Of the HPCP.
+    calibration : Calibration or None
+    """
+
+    snapshot: Snapshot
+    files: Mapping[int, Sequence[File]]
+    hpcp: Callable[[int], NDArray[np.float32]]
+    features: FeatureConfig
+    calibration: Calibration | None
+
+
+def search(
+    shelf: Shelf, query: Query, top: int = TOP, threshold: float = 0.0, aligned: int = ALIGNED
+) -> tuple[Match, ...]:
+    """The songs that match a query, the best first.
+
+    Parameters
+    ----------
+    shelf : Shelf
+    query : Query
+    top : int
+        Songs at most, from 1.
+    threshold : float
+        In [0, 1]: the least probability, or of a library without calibration the least score.
+    aligned : int
+        Recordings that are aligned; at least `top` are.
+
+    Raises
+    ------
+    SettingsError
+        If a number is out of range.
+    """
+    require_range(top, threshold)
+    listed = shortlist(shelf.snapshot, query, max(top, aligned))
+    found = [compared(shelf, query, place, similarity) for place, similarity in listed]
+    songs: dict[object, list[Match]] = {}
+    for match in sorted(found, key=lambda match: -match.confidence):
+        songs.setdefault(match.song or match.path, []).append(match)
+    best = [_of_song(matches) for matches in songs.values()]
+    shown = [match for match in best if match.confidence >= threshold][:top]
+    looked_at = [int(shelf.snapshot.numbers[place]) for place, _ in listed]
+    numbers = {shelf.files[number][0].path: number for number in looked_at}
+    return tuple(replace(match, hpcp=shelf.hpcp(numbers[match.path])) for match in shown)
+
+
+def require_range(top: int, threshold: float) -> None:
+    """Refuse numbers that no search can have.
+
+    Raises
+    ------
+    SettingsError
+        If one is out of range.
+    """
+    if top < 1:
+        raise SettingsError(f"top is {top}; allowed: an integer from 1")
+    if not 0 <= threshold <= 1:
+        raise SettingsError(f"threshold is {threshold}; allowed: from 0 to 1")
+
+
+def shortlist(snapshot: Snapshot, query: Query, count: int) -> list[tuple[int, float]]:
+    """Places of the recordings that are most like a query, with their similarity.
+
+    What is near to everything is taken for less near: twice the similarity, less `Snapshot.hubs`.
+    """
+    if not len(snapshot.numbers):
+        return []
+    similarities = snapshot.similarities([query.embeddings])[0]
+    own = np.frombuffer(query.sha256[:8], np.uint64)[0]
+    order = np.argsort(-(2 * similarities - snapshot.hubs), kind="stable")
+    others = order[snapshot.hashes[order] != own]
+    return [(int(place), float(similarities[place])) for place in others[:count]]
+
+
+def compared(shelf: Shelf, query: Query, place: int, similarity: float) -> Match:
+    """Query and one recording, aligned."""
+    number = int(shelf.snapshot.numbers[place])
+    files = shelf.files[number]
+    found = align(query.hpcp, shelf.hpcp(number), shelf.features)
+    calibration = shelf.calibration
+    return Match(
+        title=files[0].title,
+        artist=files[0].artist,
+        song=next((file.song for file in files if file.song), ""),
+        path=files[0].path,
+        score=found.score,
+        probability=calibration.probability(found.score, similarity) if calibration else None,
+        similarity=similarity,
+        transposition=found.transposition,
+        tempo_ratio=found.tempo_ratio,
+        passages=found.passages,
+        others=tuple(file.path for file in files[1:]),
+    )
+
+
+def _of_song(matches: list[Match]) -> Match:
+    best = matches[0]
+    others = [path for match in matches[1:] for path in (match.path, *match.others)]
+    return Match(**{**vars(best), "others": (*best.others, *others)})

@@ -1,0 +1,164 @@
+"""Which recordings of a library are versions of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from kinet.library.finding import Match, Query, Shelf, compared, require_range
+from kinet.library.rows import File
+from kinet.library.store import Store
+from kinet.matching import Passage
+
+#: The score from which on two recordings are taken for versions of one song.
+GROUPED_FROM = 0.5
+# Recordings that each is aligned with.
+_CANDIDATES = 10
+# Queries that are compared at once.
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Member:
+    """A recording of a group.
+
+    Attributes
+    ----------
+    files : tuple of File
+        One, and its exact copies.
+    nearest : Match or None
+        How it matches the member that it matches best; None if all of the group are copies.
+    """
+
+    files: tuple[File, ...]
+    nearest: Match | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Recordings that are versions of one song, each of at least one other.
+
+    Attributes
+    ----------
+    members : tuple of Member
+        In the order of their paths.
+    """
+
+    members: tuple[Member, ...]
+
+
+def groups_of(
+    store: Store,
+    shelf: Shelf,
+    threshold: float,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Group]:
+    """Groups of two files and more.
+
+    Each recording is aligned with those whose embeddings are nearest. Two that reach the threshold
+    are in one group, and so is what is joined by others.
+
+    Parameters
+    ----------
+    store, shelf
+        The library, within `Store.reading`.
+    threshold : float
+        Of the probability, or of a library without calibration the score; in [0, 1].
+    progress : callable, optional
+        Called with the number of pairs that are aligned, and of all.
+
+    Returns
+    -------
+    list of Group
+        The largest first, of equals in the order of their paths.
+
+    Raises
+    ------
+    SettingsError
+        If the threshold is out of range.
+    """
+    require_range(1, threshold)
+    pairs = candidates(shelf)
+    best: dict[int, Match] = {}
+    joined = []
+    for done, ((one, other), similarity) in enumerate(pairs.items(), start=1):
+        number = int(shelf.snapshot.numbers[one])
+        query = Query(shelf.hpcp(number), store.embeddings_of(number), b"\0" * 32)
+        match = compared(shelf, query, other, similarity)
+        if match.confidence >= threshold:
+            joined.append((one, other))
+            for place, seen in ((one, match), (other, _seen_from(match, shelf, one))):
+                if place not in best or seen.confidence > best[place].confidence:
+                    best[place] = seen
+        if progress:
+            progress(done, len(pairs))
+    return _grouped(shelf, joined, best)
+
+
+def candidates(shelf: Shelf) -> dict[tuple[int, int], float]:
+    """Pairs of places that are worth aligning, with their similarities; the lesser place first."""
+    snapshot = shelf.snapshot
+    count = len(snapshot.numbers)
+    kept = min(_CANDIDATES, count - 1)
+    pairs: dict[tuple[int, int], float] = {}
+    for begin in range(0, count if kept > 0 else 0, _AT_ONCE):
+        end = min(begin + _AT_ONCE, count)
+        queries = [
+            snapshot.vectors[snapshot.starts[i] : snapshot.starts[i + 1]] for i in range(begin, end)
+        ]
+        found = snapshot.similarities(queries)
+        for place, similarities in enumerate(found, start=begin):
+            corrected = 2 * similarities - snapshot.hubs
+            corrected[place] = -np.inf
+            for other in np.argpartition(-corrected, kept - 1)[:kept]:
+                pair = (min(place, int(other)), max(place, int(other)))
+                pairs[pair] = float(similarities[other])
+    return dict(sorted(pairs.items()))
+
+
+def _seen_from(match: Match, shelf: Shelf, place: int) -> Match:
+    """The same match, as that of the other recording with this one."""
+    files = shelf.files[int(shelf.snapshot.numbers[place])]
+    return Match(
+        title=files[0].title,
+        artist=files[0].artist,
+        song=next((file.song for file in files if file.song), ""),
+        path=files[0].path,
+        score=match.score,
+        probability=match.probability,
+        similarity=match.similarity,
+        transposition=6 if match.transposition == 6 else -match.transposition,
+        tempo_ratio=1 / match.tempo_ratio,
+        passages=tuple(map(_turned, match.passages)),
+        others=tuple(file.path for file in files[1:]),
+    )
+
+
+def _turned(passage: Passage) -> Passage:
+    return Passage(
+        *(passage.start_b, passage.end_b, passage.start_a, passage.end_a, passage.length),
+        passage.path[:, ::-1],
+    )
+
+
+def _grouped(
+    shelf: Shelf, joined: Sequence[tuple[int, int]], best: dict[int, Match]
+) -> list[Group]:
+    count = len(shelf.snapshot.numbers)
+    rows, columns = np.array(joined, np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), (count, count))
+    _, labels = connected_components(graph, directed=False)
+    members: dict[int, list[Member]] = {}
+    for place, label in enumerate(labels):
+        files = tuple(shelf.files[int(shelf.snapshot.numbers[place])])
+        members.setdefault(int(label), []).append(Member(files, best.get(place)))
+    groups = [
+        Group(tuple(sorted(found, key=lambda member: member.files[0].path)))
+        for found in members.values()
+        if sum(len(member.files) for member in found) > 1
+    ]
+    return sorted(groups, key=lambda group: (-len(group.members), group.members[0].files[0].path))

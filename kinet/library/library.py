@@ -1,0 +1,368 @@
+"""A library of recordings on disk, in which songs are found."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from kinet.embeddings import Embedder
+from kinet.errors import DataError
+from kinet.extraction.naming import Source
+from kinet.library.adding import Added, Progress, add_files
+from kinet.library.calibration import Calibration
+from kinet.library.finding import ALIGNED, TOP, Shelf
+from kinet.library.groups import GROUPED_FROM, Group, groups_of
+from kinet.library.models import LibraryModel, default_model, find_model
+from kinet.library.pieces import HOP, PIECE
+from kinet.library.queries import Answer, Asked, read_queries
+from kinet.library.rows import File
+from kinet.library.snapshot import Snapshot, take_snapshot
+from kinet.library.store import Store, require_same
+from kinet.library.upkeep import Compacted, calibrate_library, faults_of, merge_into
+from kinet.reading import PathLike, show_path
+
+
+@dataclass(frozen=True)
+class Information:
+    """What a library is and holds.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Its file.
+    model, digest : str
+        What made its embeddings.
+    fingerprint : str
+        Of the settings of its features.
+    size : int
+        D, the numbers of an embedding.
+    recordings, files, embeddings : int
+        How many; exact copies are files of one recording.
+    seconds : float
+        Of sound.
+    bytes : int
+        Of the file.
+    calibration : Calibration or None
+        How scores become probabilities.
+    """
+
+    path: Path
+    model: str
+    digest: str
+    fingerprint: str
+    size: int
+    recordings: int
+    files: int
+    embeddings: int
+    seconds: float
+    bytes: int
+    calibration: Calibration | None
+
+
+class Library:
+    """Recordings with their features and embeddings in one file of SQLite.
+
+    One process writes at a time, any number reads; what a reader sees is of one moment. What was
+    added stays, whatever happens to the process.
+
+    Parameters
+    ----------
+    store : kinet.library.store.Store
+        The file; `open` and `create` give it.
+    model : LibraryModel, optional
+        By default the one that the library names.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from kinet.extraction.sources import Source
+    >>> rng = np.random.default_rng(0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("one_1", "two_1"):
+    ...         hpcp = rng.random((200, 12)) * rng.random(12)
+    ...         np.save(Path(folder, f"{name}.npy"), hpcp)
+    ...     np.save(Path(folder, "q.npy"), np.load(Path(folder, "two_1.npy"))[40:])
+    ...     with Library.create(Path(folder, "library"), "fourier") as library:
+    ...         added = library.add([Path(folder, f"{name}.npy") for name in ("one_1", "two_1")])
+    ...         answer = library.find([Path(folder, "q.npy")])[0]
+    >>> len(added.added), answer.matches[0].title, round(answer.matches[0].score, 2)
+    (2, 'two 1', 1.0)
+    """
+
+    def __init__(self, store: Store, model: LibraryModel | None = None) -> None:
+        if model:
+            require_same(store, model)
+        self._store, self._model = store, model
+        self._embedder: Embedder | None = None
+        self._snapshot: Snapshot | None = None
+
+    @classmethod
+    def open(cls, path: PathLike, model: str | None = None) -> Library:
+        """Open a library.
+
+        Parameters
+        ----------
+        path : path
+            Its file.
+        model : str, optional
+            Name or path of its model, where that is not where it was.
+
+        Raises
+        ------
+        DataError
+            If there is none, it is another program's, of a later version or damaged, or `model` is
+            not the one that made its embeddings.
+        CheckpointError, ExportError
+            If there is no such model.
+        """
+        store = Store(Path(path))
+        try:
+            return cls(store, find_model(model) if model else None)
+        except BaseException:
+            store.close()
+            raise
+
+    @classmethod
+    def create(cls, path: PathLike, model: str | None = None) -> Library:
+        """Make an empty library; one that is there is opened.
+
+        Parameters
+        ----------
+        path : path
+            Its file; the folder must exist.
+        model : str, optional
+            Name or path of what makes its embeddings; by default ``small``, or ``fourier`` where
+            that does not come with kinet.
+
+        Raises
+        ------
+        DataError, CheckpointError, ExportError
+            As `open`, and if the file cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            return cls.open(path, model)
+        found = find_model(model or default_model())
+        embedder = found.load()
+        piece = embedder.fixed_vectors or max(PIECE, embedder.minimum_vectors)
+        library = cls(Store.create(path, found, embedder.size, piece, HOP), found)
+        library._embedder = embedder
+        return library
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; everything that was done is in it."""
+        self._store.close()
+
+    def add(
+        self,
+        inputs: Iterable[PathLike | Source],
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Added:
+        """Add recordings, as `kinet.library.adding.add_files`; what is known is not read again."""
+        return add_files(self._store, self._embed, inputs, workers, progress)
+
+    def remove(self, paths: Iterable[PathLike]) -> list[Path]:
+        """Take files out, or all below a folder; the files themselves stay.
+
+        Returns
+        -------
+        list of pathlib.Path
+            What was taken out.
+
+        Raises
+        ------
+        DataError
+            If a path names nothing in the library; then nothing is taken out.
+        """
+        here = self.files()
+        out: dict[Path, None] = {}
+        for given in paths:
+            path = Path(os.path.abspath(given))
+            found = [file.path for file in here if file.path.is_relative_to(path)]
+            if not found:
+                raise DataError(
+                    f"{show_path(given)} is not in {show_path(self._store.path)}; kinet index "
+                    "list shows what is"
+                )
+            out |= dict.fromkeys(found)
+        self._take_out(out)
+        return list(out)
+
+    def keep_only(self, folder: PathLike) -> list[Path]:
+        """Take out what is not below a folder, or no more there; gives it."""
+        root = Path(os.path.abspath(folder))
+        out = [
+            file.path
+            for file in self.files()
+            if not (file.path.is_relative_to(root) and file.path.exists())
+        ]
+        if out:
+            self._take_out(out)
+        return out
+
+    def _take_out(self, paths: Iterable[Path]) -> None:
+        with self._store.writing():
+            for path in paths:
+                self._store.remove_file(path)
+
+    def files(self) -> list[File]:
+        """All files, in the order of their paths."""
+        with self._store.reading():
+            return self._store.files()
+
+    def durations(self) -> dict[int, float]:
+        """Seconds of each recording."""
+        with self._store.reading():
+            return {number: seconds for number, _, seconds in self._store.recordings()}
+
+    def info(self) -> Information:
+        """What the library is and holds."""
+        with self._store.reading():
+            here = self._store.identity()
+            recordings = self._store.recordings()
+            return Information(
+                *(self._store.path, here.model, here.digest, here.features.fingerprint()),
+                size=here.size,
+                recordings=len(recordings),
+                files=len(self._store.files()),
+                embeddings=self._store.count_of_embeddings(),
+                seconds=sum(seconds for _, _, seconds in recordings),
+                bytes=self._store.bytes(),
+                calibration=Calibration.from_json(here.calibration),
+            )
+
+    def find(
+        self,
+        queries: Sequence[PathLike],
+        top: int = TOP,
+        threshold: float = 0.0,
+        aligned: int = ALIGNED,
+        workers: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> list[Answer]:
+        """Look for the songs of recordings.
+
+        Parameters
+        ----------
+        queries : sequence of path
+            Recordings or feature files of 10 seconds or more.
+        top : int
+            Songs at most, from 1.
+        threshold : float
+            In [0, 1]: the least probability, or of a library that is not calibrated the least
+            score.
+        aligned : int
+            Recordings that are aligned with each query.
+        workers : int, optional
+            Processes that read queries, by default one for every core.
+        progress : callable, optional
+            Called with the number of queries that are answered, and of all.
+
+        Returns
+        -------
+        list of Answer
+            One for each query, in their order. What could not be read says why.
+
+        Raises
+        ------
+        SettingsError
+            If a number is out of range.
+        DataError
+            If the library is damaged.
+        """
+        with self._store.reading():
+            shelf = self._shelf()
+            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned)
+            return read_queries(asked, queries, workers, progress)
+
+    def duplicates(
+        self,
+        threshold: float = GROUPED_FROM,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> list[Group]:
+        """Groups of recordings that are versions or copies of each other.
+
+        Parameters
+        ----------
+        threshold : float
+            As of `find`, of two recordings of a group.
+        progress : callable, optional
+            Called with the number of pairs that are aligned, and of all.
+
+        Returns
+        -------
+        list of Group
+            The largest first.
+        """
+        with self._store.reading():
+            return groups_of(self._store, self._shelf(), threshold, progress)
+
+    def calibrate(self, progress: Callable[[int, int], object] | None = None) -> Calibration:
+        """Learn how scores become probabilities, from the songs that were stated.
+
+        Raises
+        ------
+        DataError
+            If there are too few recordings whose songs are known.
+        """
+        with self._store.reading():
+            calibration = calibrate_library(self._store, self._shelf(), progress)
+        with self._store.writing():
+            self._store.set_calibration(calibration.to_json())
+        return calibration
+
+    def check(self) -> list[str]:
+        """What is wrong with the library, a line for each fault; none if all is well."""
+        return faults_of(self._store)
+
+    def compact(self) -> Compacted:
+        """Give back the room of what was removed."""
+        before = self._store.bytes()
+        self._store.compact()
+        return Compacted(before, self._store.bytes())
+
+    def merge(self, others: Iterable[PathLike]) -> int:
+        """Put in what other libraries of the same model hold; how many files came.
+
+        Raises
+        ------
+        DataError
+            If one is no library, or of another model or other features.
+        """
+        return sum(merge_into(self._store, Path(other)) for other in others)
+
+    def _embed(self) -> Embedder:
+        """What embeds, loaded when it is asked for first."""
+        if self._embedder is None:
+            if self._model is None:
+                model = find_model(self._store.identity().model)
+                require_same(self._store, model)
+                self._model = model
+            self._embedder = self._model.load()
+        return self._embedder
+
+    def _shelf(self) -> Shelf:
+        here = self._store.identity()
+        if self._snapshot is None or self._snapshot.key != (here.identity, here.changes):
+            self._snapshot = take_snapshot(self._store)
+        files = defaultdict(list)
+        for file in self._store.files():
+            files[file.recording].append(file)
+        calibration = Calibration.from_json(here.calibration)
+        return Shelf(self._snapshot, files, self._store.hpcp, here.features, calibration)

@@ -1,0 +1,131 @@
+"""One file to what a library keeps of it, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinet.config import FeatureConfig
+from kinet.data.feature_files import FeatureError, read_hpcp
+from kinet.extraction.recording import Refused, hear
+from kinet.extraction.titles import has_number, read_name
+from kinet.files import digest_of
+from kinet.reading import reason
+
+#: Files that hold HPCP already.
+FEATURES = ".npy"
+
+
+@dataclass(frozen=True)
+class SoundJob:
+    """A file to read, and how its HPCP are made."""
+
+    path: Path
+    config: FeatureConfig
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """What a file holds.
+
+    Attributes
+    ----------
+    sha256 : bytes
+        Of its content.
+    bytes, modified_ns : int
+        Its size, and when it was changed.
+    title, artist : str
+        Of its tags, else the title of its name.
+    hpcp : ndarray of float32, shape (T, 12)
+    seconds : float
+        Duration.
+    """
+
+    sha256: bytes
+    bytes: int
+    modified_ns: int
+    title: str
+    artist: str
+    hpcp: NDArray[np.float32]
+    seconds: float
+
+
+def read_sound(job: SoundJob, check: Callable[[], None]) -> SoundFile | Refused:
+    """Read a recording or a feature file.
+
+    Parameters
+    ----------
+    job : SoundJob
+    check : callable
+        Called between pieces of the sound; may raise to leave the job.
+
+    Returns
+    -------
+    SoundFile or Refused
+    """
+    try:
+        before = os.stat(job.path)
+        if not stat.S_ISREG(before.st_mode):
+            return Refused("not a regular file; need an audio file")
+        digest = bytes.fromhex(digest_of(job.path))
+        heard = _features(job) if job.path.suffix == FEATURES else _heard(job, check)
+        if isinstance(heard, Refused):
+            return heard
+        if _changed(before, os.stat(job.path)):
+            return Refused("changed while it was read; need a file at rest")
+    except OSError as error:
+        return Refused(reason(error))
+    except ValueError as error:  # a null character in the name
+        return Refused(f"unreadable ({error})")
+    size, changed = before.st_size, before.st_mtime_ns
+    return SoundFile(digest, size, changed, *file_tags(job.path), *heard)
+
+
+def file_tags(path: Path) -> tuple[str, str]:
+    """Title and artist of a file: of its tags, else of its name."""
+    from kinet.audio.tags import read_tags
+
+    tags = read_tags(path)
+    title, artist = said_by_name(path)
+    return tags.get("title", title), tags.get("artist", artist)
+
+
+def said_by_name(path: Path) -> tuple[str, str]:
+    """Title and artist that a file's name says; the artist may be empty.
+
+    Examples
+    --------
+    >>> said_by_name(Path("01 - Let_It_Be (Live).mp3")), said_by_name(Path("Muse - Feeling Good"))
+    (('Let It Be (Live)', ''), ('Feeling Good', 'Muse'))
+    """
+    stem = path.stem.replace("_", " ")
+    name = read_name(stem, has_number(stem))
+    return f"{name.title} ({name.remark})" if name.remark else name.title, name.artist
+
+
+def _heard(job: SoundJob, check: Callable[[], None]) -> tuple[NDArray[np.float32], float] | Refused:
+    if job.config.other_processing:
+        return Refused(
+            f"a recording, where the model needs features with {job.config.other_processing!r}, "
+            f"which kinet does not make; allowed: {FEATURES} files"
+        )
+    heard = hear(job.path, job.config, check)
+    return heard if isinstance(heard, Refused) else (heard.hpcp, heard.seconds)
+
+
+def _features(job: SoundJob) -> tuple[NDArray[np.float32], float] | Refused:
+    try:
+        hpcp = np.asarray(read_hpcp(job.path), np.float32)
+    except FeatureError as error:
+        return Refused(error.message)
+    return hpcp, len(hpcp) * job.config.seconds_per_vector
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)

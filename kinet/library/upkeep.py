@@ -1,0 +1,142 @@
+"""Looking after a library: faults, merging, and learning what its scores mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kinet.errors import DataError
+from kinet.library.calibration import Calibration, calibrate
+from kinet.library.finding import Query, Shelf, compared, shortlist
+from kinet.library.rows import Sound
+from kinet.library.store import Store
+from kinet.reading import show_path
+
+# Recordings whose pairs a calibration is learned from, at most.
+_LEARNED_FROM = 500
+# Pairs of other songs for each recording: the nearest, which are hard to tell from versions.
+_OTHERS = 20
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """Bytes of a library before and after."""
+
+    before: int
+    after: int
+
+
+def faults_of(store: Store) -> list[str]:
+    """What is wrong with a library: everything in it is read, and held against its checksums."""
+    found: list[str] = []
+    with store.reading():
+        try:
+            found += store.faults()
+            recordings = {number for number, _, _ in store.recordings()}
+            heard = {file.recording for file in store.files()}
+            hpcp = {number for number, _ in store.all_hpcp()}
+            embedded = {number for number, _ in store.embeddings()}
+        except DataError as error:
+            return [*found, str(error)]
+    for what, numbers in (("file", heard), ("HPCP", hpcp), ("embeddings", embedded)):
+        odd = sorted(recordings ^ numbers)
+        if odd:
+            found.append(f"{len(odd)} recordings without {what}, the first is number {odd[0]}")
+    return found
+
+
+def merge_into(store: Store, path: Path) -> int:
+    """Put in what another library holds; how many files came. All of it, or nothing.
+
+    Raises
+    ------
+    DataError
+        If it is no library, the same one, or of another model, other features or other windows.
+    """
+    other = Store(path)
+    try:
+        here, there = store.identity(), other.identity()
+        if here.identity == there.identity:
+            raise DataError(f"{show_path(path)} is the library itself, or a copy of it")
+        wanted = (here.digest, here.features, here.size, here.piece, here.hop)
+        if wanted != (there.digest, there.features, there.size, there.piece, there.hop):
+            raise DataError(
+                f"{show_path(path)} is of {there.model} ({there.digest[:12]}), features "
+                f"{there.features.fingerprint()}; need {here.model} ({here.digest[:12]}), features "
+                f"{here.features.fingerprint()}"
+            )
+        with other.reading(), store.writing():
+            return _take_all(store, other)
+    finally:
+        other.close()
+
+
+def _take_all(store: Store, other: Store) -> int:
+    known = {file.path for file in store.files()}
+    sounds = {number: (digest, seconds) for number, digest, seconds in other.recordings()}
+    new: dict[int, int] = {}
+    came = 0
+    for file in other.files():
+        if file.path in known:
+            continue
+        if file.recording not in new:
+            digest, seconds = sounds[file.recording]
+            number = store.number_of(digest)
+            if number is None:
+                hpcp, rows = other.hpcp(file.recording), other.embeddings_of(file.recording)
+                number = store.add_sound(Sound(digest, seconds, hpcp, rows))
+            new[file.recording] = number
+        store.put_file(replace(file, recording=new[file.recording]))
+        came += 1
+    return came
+
+
+def calibrate_library(
+    store: Store, shelf: Shelf, progress: Callable[[int, int], object] | None = None
+) -> Calibration:
+    """Learn from the recordings whose songs were stated; within `Store.reading`.
+
+    Each is compared with all other versions of its song, and with the nearest recordings of other
+    songs.
+
+    Raises
+    ------
+    DataError
+        If there are too few.
+    """
+    snapshot = shelf.snapshot
+    numbers = [int(number) for number in snapshot.numbers]
+    songs = [next((f.song for f in shelf.files[n] if f.song), "") for n in numbers]
+    known = [place for place, song in enumerate(songs) if song]
+    if len(known) > _LEARNED_FROM:
+        drawn = np.random.default_rng(0).permutation(len(known))[:_LEARNED_FROM]
+        known = [known[i] for i in sorted(drawn)]
+    pairs: dict[tuple[int, int], float] = {}
+    for place in known:
+        for other, similarity in _pairs_with(store, shelf, place, songs):
+            pairs.setdefault((min(place, other), max(place, other)), similarity)
+    scores = []
+    for done, ((one, other), similarity) in enumerate(pairs.items(), start=1):
+        query = Query(shelf.hpcp(numbers[one]), snapshot.vectors[:0], b"")
+        scores.append(compared(shelf, query, other, similarity).score)
+        if progress:
+            progress(done, len(pairs))
+    labels = [songs[one] == songs[other] for one, other in pairs]
+    return calibrate(scores, list(pairs.values()), labels)
+
+
+def _pairs_with(
+    store: Store, shelf: Shelf, place: int, songs: list[str]
+) -> list[tuple[int, float]]:
+    """Other versions of a recording's song, and the nearest recordings of other songs."""
+    snapshot = shelf.snapshot
+    number = int(snapshot.numbers[place])
+    digest = snapshot.hashes[place].tobytes()
+    query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
+    listed = [pair for pair in shortlist(snapshot, query, len(songs)) if songs[pair[0]]]
+    versions = [pair for pair in listed if songs[pair[0]] == songs[place]]
+    others = [pair for pair in listed if songs[pair[0]] != songs[place]]
+    return versions + others[:_OTHERS]
