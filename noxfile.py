@@ -25,6 +25,7 @@ WITHOUT_BACKEND = [
     "tests/test_architecture.py",
     "tests/test_audio.py",
     "tests/test_audio_fuzz.py",
+    "tests/test_bad_calls.py",
     "tests/test_baselines.py",
     "tests/test_batches.py",
     "tests/test_benchmarks.py",

@@ -22,12 +22,12 @@ def excerpts_section(report: Mapping[str, Any]) -> str:
         ]
         for found in report["excerpts"]
     ]
+    listed = f"The {report['tracks']} tracks of {report['list']}, {report['songs']} songs"
+    median, looked_at = (report[name] * second for name in ("median_vectors", "model_vectors"))
     return (
-        "## Excerpts\n\n"
-        f"The {report['tracks']} tracks of {report['list']}, {report['songs']} songs, half of them "
-        f"longer than {report['median_vectors'] * second:.0f} s, and a model that was trained on "
-        f"{report['model_vectors'] * second:.0f} s. A query is an excerpt from a random place of "
-        "its track; the others are whole, or, in the last column, excerpts of the same length. "
-        "What is missing is filled with zeros, as `kinet.embed` and the commands do it.\n\n"
+        f"## Excerpts\n\n{listed}, half of them longer than {median:.0f} s, and the model "
+        f"`{report['model']}`, which looks at {looked_at:.0f} s. A query is an excerpt from a "
+        "random place of its track; the others are whole, or, in the last column, excerpts of the "
+        "same length. All are embedded as `kinet.embed` and the commands do it.\n\n"
         + table(["query", "mAP", "hit@1", "mAP among excerpts"], rows)
     )

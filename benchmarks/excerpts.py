@@ -1,10 +1,10 @@
 """What a model finds of 10, 20 and 30 seconds of a recording.
 
-    python benchmarks/excerpts.py MODEL LIST --data-dir DIR --out benchmarks/results/excerpts.json
+    python benchmarks/excerpts.py small LIST --data-dir DIR --out benchmarks/results/excerpts.json
 
 Every track of the list in turn is the query, of which only an excerpt from a random place is
 embedded; the others are embedded as `kinet embed` does it. Beside it, what is found when the
-others are excerpts too.
+others are excerpts too. `kinet quickstart --train` makes a list and features to measure on.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def measure(model: Any, hpcp: list[np.ndarray], songs: np.ndarray) -> list[dict[
 
 
 @click.command()
-@click.argument("model_file", type=click.Path(exists=True))
+@click.argument("model_file", metavar="MODEL")
 @click.argument("list_file", metavar="LIST", type=click.Path(exists=True))
 @click.option("--data-dir", required=True)
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the JSON here, not to stdout.")
@@ -81,7 +81,8 @@ def command(model_file: str, list_file: str, data_dir: str, out: str | None) -> 
         "list": Path(list_file).name,
         "tracks": len(tracks),
         "songs": len(set(songs.tolist())),
-        "model_vectors": model.input_shape[1] or model.metadata.model.vectors,
+        "model": Path(model_file).name,
+        "model_vectors": model.metadata.model.vectors,
         "median_vectors": float(np.median(lengths)),
     }
     write_report({**what, "excerpts": measure(model, hpcp, songs)}, DISTRIBUTIONS, out)
