@@ -81,7 +81,9 @@ def test_a_resumed_run_with_averages_ends_as_one_that_was_not_stopped(tracks):
     whole = kinet.train(tracks[4:], tracks[:4], "whole", **settings)
     with pytest.raises(KeyboardInterrupt):
         kinet.train(tracks[4:], tracks[:4], "stopped", callbacks=[Stop()], **settings)
-    assert len(kinet.train(tracks[4:], tracks[:4], "stopped", resume=True, **settings)) == len(whole)
+    assert len(kinet.train(tracks[4:], tracks[:4], "stopped", resume=True, **settings)) == len(
+        whole
+    )
     for name in ("last", "best"):
         one, other = (load_model(f"models/{tag}/{name}.keras")[0] for tag in ("whole", "stopped"))
         for left, right in zip(one.get_weights(), other.get_weights(), strict=True):
