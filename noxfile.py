@@ -51,6 +51,8 @@ WITHOUT_BACKEND = [
     "tests/test_inspection.py",
     "tests/test_killed.py",
     "tests/test_library.py",
+    "tests/test_library_damage.py",
+    "tests/test_library_machine.py",
     "tests/test_locks.py",
     "tests/test_manifest.py",
     "tests/test_matching.py",

@@ -28,7 +28,7 @@ from kinet.data.tracks import read_tracks
 from kinet.evaluation import ranks_without_query
 from kinet.extraction.sources import Source
 from kinet.library import Library
-from kinet.library.finding import ALIGNED, Query, Shelf, shortlist
+from kinet.library.finding import Query, Shelf, length_of_shortlist, one_thread, shortlist
 from kinet.library.models import find_model
 from kinet.library.pieces import HOP, PIECE, embed_pieces
 from kinet.library.rows import File, Sound
@@ -41,7 +41,8 @@ from kinet.metrics import from_ranks
 SIZES = ((100_000, 1, 256), (100_000, 10, 128))
 QUERIES = 100
 SECONDS: tuple[int | None, ...] = (None, 60, 30, 15, 10)
-LIBRARIES = ("numpy", "scipy")
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
+LIBRARIES = ("numpy", "scipy", "keras", "jax", "tensorflow", "torch")
 
 
 @click.group()
@@ -167,7 +168,7 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 @click.argument("list_file", metavar="LIST")
 @click.option("--data-dir", required=True)
 @click.option("--model", default="fourier")
-@click.option("--aligned", type=int, default=ALIGNED)
+@click.option("--aligned", type=int, help="Recordings that are aligned; by default as find.")
 @click.option("--no-alignment", is_flag=True)
 @click.option("--seed", type=int, default=0)
 @click.option("--out", type=click.Path(path_type=Path))
@@ -175,7 +176,7 @@ def accuracy(
     list_file: str,
     data_dir: str,
     model: str,
-    aligned: int,
+    aligned: int | None,
     no_alignment: bool,
     seed: int,
     out: Path | None,
@@ -192,14 +193,20 @@ def accuracy(
                 shelf = library._shelf()
                 for seconds in SECONDS:
                     name = "whole" if seconds is None else f"{seconds} s"
-                    count = 0 if no_alignment else aligned
-                    report[name] = of_length(library, shelf, seconds, count, seed)
+                    counts = (lambda vectors: 0) if no_alignment else length_of_shortlist
+                    if aligned is not None:
+                        counts = lambda vectors: aligned  # noqa: E731
+                    report[name] = of_length(library, shelf, seconds, counts, seed)
                     click.echo(f"{name}: {summary(report[name])}", err=True)
     write_report(report, LIBRARIES, out)
 
 
 def of_length(
-    library: Library, shelf: Shelf, seconds: int | None, aligned: int, seed: int
+    library: Library,
+    shelf: Shelf,
+    seconds: int | None,
+    counts: Callable[[int], int],
+    seed: int,
 ) -> dict[str, Any]:
     """Metrics of all ways of ranking, for queries of a length."""
     snapshot = shelf.snapshot
@@ -208,7 +215,7 @@ def of_length(
     wholes = snapshot.vectors[snapshot.starts[:-1]]
     rankings: dict[str, list[np.ndarray]] = {}
     spent = {"embedding": 0.0, "alignment": 0.0}
-    for place, query in enumerate(queries_of(library, shelf, seconds, seed)):
+    for query in queries_of(library, shelf, seconds, seed):
         started = time.process_time()
         listed = shortlist(snapshot, query, len(numbers))
         spent["embedding"] += time.process_time() - started
@@ -218,16 +225,19 @@ def of_length(
             "windows": similar,
             "windows, hubs corrected": 2 * similar - snapshot.hubs,
         }
+        aligned = counts(len(query.hpcp))
         if aligned:
             started = time.process_time()
-            ways["aligned"] = realigned(shelf, query, listed, aligned)
+            with one_thread():
+                ways["aligned"] = realigned(shelf, query, listed, aligned)
             spent["alignment"] += time.process_time() - started
         for name, scores in ways.items():
             rankings.setdefault(name, []).append(np.asarray(scores, np.float32))
-        del place
     found: dict[str, Any] = {
         name: metrics(np.stack(rows), songs).to_dict() for name, rows in rankings.items()
     }
+    if "aligned" in rankings:
+        found["thresholds"] = reached(np.stack(rankings["aligned"]), songs)
     for name, total in spent.items():
         found[f"{name}_cpu_ms_per_query"] = round(1e3 * total / len(numbers), 2)
     return found
@@ -259,6 +269,26 @@ def realigned(
         else:
             scores[place] = -rank
     return scores
+
+
+def reached(scores: np.ndarray, songs: np.ndarray) -> list[dict[str, float]]:
+    """For scores as thresholds: how many queries have a version, and a wrong song, that reach them.
+
+    A query of a song that the library does not have would be answered with its wrong songs.
+    """
+    same = songs[:, None] == songs
+    others = np.where(same, -np.inf, scores).max(axis=1)
+    np.fill_diagonal(same, False)
+    versions = np.where(same, scores, -np.inf).max(axis=1)
+    has_version = same.any(axis=1)
+    return [
+        {
+            "threshold": threshold,
+            "versions": round(float((versions[has_version] >= threshold).mean()), 4),
+            "false_alarms": round(float((others >= threshold).mean()), 4),
+        }
+        for threshold in THRESHOLDS
+    ]
 
 
 def metrics(scores: np.ndarray, songs: np.ndarray) -> Any:

@@ -67,7 +67,7 @@ def find(
     ...         sound = 0.1 * np.sin(2 * np.pi * 220 * notes * time)
     ...         soundfile.write(music / f"song {step}.wav", sound, 22050)
     ...     soundfile.write(Path(folder, "query.wav"), sound * 0.5, 22050)
-    ...     [answer] = find(Path(folder, "query.wav"), music)
+    ...     [answer] = find(Path(folder, "query.wav"), music, model="fourier")
     >>> answer.matches[0].title, answer.matches[0].transposition
     ('song 5', 0)
     """

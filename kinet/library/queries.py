@@ -70,7 +70,7 @@ class Asked:
     load: Callable[[], Embedder]
     top: int
     threshold: float
-    aligned: int
+    aligned: int | None
 
     def answer(self, path: Path, read: SoundFile | Refused | Death) -> Answer:
         """The answer to a query file."""
