@@ -92,7 +92,7 @@ def call(rng: np.random.Generator) -> list[str]:
 
 def _value(parameter: click.Parameter, rng: np.random.Generator) -> str:
     choices = getattr(parameter.type, "choices", None)
-    if choices and rng.random() < 0.6:
+    if choices and parameter.name != "backend" and rng.random() < 0.6:
         return str(rng.choice(list(choices)))
     return str(rng.choice(FILES if rng.random() < 0.6 else TEXTS))
 
