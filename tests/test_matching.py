@@ -140,7 +140,7 @@ def test_of_two_equally_long_ways_the_one_at_one_tempo_is_taken():
 
 
 def test_of_a_passage_no_column_is_taken_again():
-    recurrence = np.zeros((60, 30), bool)
+    recurrence = np.zeros((60, 60), bool)
     recurrence[range(30), range(30)] = True
     recurrence[range(40, 55), range(5, 20)] = True
     assert [length for _, length in passages_of(recurrence, 5, 1)[0]] == [30]
