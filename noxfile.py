@@ -47,6 +47,7 @@ WITHOUT_BACKEND = [
     "tests/test_generator.py",
     "tests/test_harmony.py",
     "tests/test_hpcp.py",
+    "tests/test_index_benchmark.py",
     "tests/test_inputs.py",
     "tests/test_inspection.py",
     "tests/test_killed.py",
