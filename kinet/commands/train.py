@@ -112,7 +112,7 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 )
 @click.option(
     "--attention",
-    default=",".join(MODEL.attention),
+    default=",".join(MODEL.attention) or "none",
     callback=_attention,
     help="Attention modules in their order, or none. See kinet plugins.",
 )
