@@ -19,7 +19,7 @@ from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError, SettingsError
 from kinet.extraction.recording import Refused
 from kinet.extraction.sources import Source
-from kinet.library import Library, adding, finding, schema, snapshot
+from kinet.library import Library, adding, finding, queries, schema, snapshot
 from kinet.library.models import find_model
 from kinet.library.pieces import embed_pieces, pieces_of
 from kinet.library.sounds import said_by_name
@@ -275,6 +275,24 @@ def test_the_query_itself_and_exact_copies_are_no_covers(library, tmp_path):
     assert (best.path.name, best.others) == ("s2_1.npy", ())
 
 
+def test_a_query_that_is_in_the_library_is_not_read_again_nor_embedded(
+    library, tmp_path, monkeypatch
+):
+    [expected] = library.find([tmp_path / "s2_0.npy"], workers=1)
+    shutil.copy(tmp_path / "s2_0.npy", tmp_path / "copy.npy")
+    monkeypatch.setattr(queries, "read_sound", lambda job, check: pytest.fail("reads"))
+    monkeypatch.setattr(library, "_embed", lambda: pytest.fail("embeds"))
+    [answer] = library.find([tmp_path / "copy.npy"], workers=1)
+    assert (answer.matches, answer.title, answer.seconds) == (
+        *(expected.matches, "s2 0"),
+        pytest.approx(90 * 0.4644, abs=0.01),
+    )
+    monkeypatch.undo()
+    # The same HPCP in a file of other content is read, and finds the original.
+    np.save(tmp_path / "other.npy", np.load(tmp_path / "s2_0.npy").astype(np.float64))
+    assert found(library, tmp_path / "other.npy")[0].score == 1.0
+
+
 def test_top_and_threshold(library, tmp_path):
     query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
     every = found(library, query)
@@ -342,16 +360,16 @@ def snapshot_of(pieces, rng):
 def test_similarities_are_those_of_brute_force_in_blocks_of_any_size(rng, monkeypatch, block):
     monkeypatch.setattr(snapshot, "_BLOCK", block)
     shelf = snapshot_of([3, 1, 1, 4, 2], rng)
-    queries = [rng.normal(size=(n, 8)).astype(np.float32) for n in (2, 1, 3)]
+    asked = [rng.normal(size=(n, 8)).astype(np.float32) for n in (2, 1, 3)]
     expected = [
         [
             np.mean([max(row @ piece for piece in shelf.vectors[a:b]) for row in query])
             for a, b in zip(shelf.starts[:-1], shelf.starts[1:], strict=True)
         ]
-        for query in queries
+        for query in asked
     ]
-    assert np.allclose(shelf.similarities(queries), expected, atol=1e-6)
-    assert np.allclose(shelf.similarities(queries[1:2]), expected[1:2], atol=1e-6)
+    assert np.allclose(shelf.similarities(asked), expected, atol=1e-6)
+    assert np.allclose(shelf.similarities(asked[1:2]), expected[1:2], atol=1e-6)
 
 
 def test_hubs_are_the_mean_similarity_of_the_nearest_others():

@@ -14,7 +14,7 @@ from kinet.config import FeatureConfig
 from kinet.errors import SettingsError
 from kinet.library.calibration import Calibration
 from kinet.library.rows import File
-from kinet.library.snapshot import Snapshot
+from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.matching import Passage, align
 
 #: Recordings that are aligned with a query, at least.
@@ -194,7 +194,7 @@ def shortlist(snapshot: Snapshot, query: Query, count: int) -> list[tuple[int, f
     if not len(snapshot.numbers):
         return []
     similarities = snapshot.similarities([query.embeddings])[0]
-    own = np.frombuffer(query.sha256[:8], np.uint64)[0]
+    own = prefix_of(query.sha256)
     order = np.argsort(-(2 * similarities - snapshot.hubs), kind="stable")
     others = order[snapshot.hashes[order] != own]
     return [(int(place), float(similarities[place])) for place in others[:count]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,10 @@ def find_model(name: str) -> LibraryModel:
             f"no model {show_path(name)}; allowed: {', '.join([DESCRIPTOR, *names()])}, or the "
             "path of a model file or an export"
         )
-    features, load = _of_file(path)
+    digest = digest_of(path)
+    features, load = _of_file(path, digest)
     is_shipped = path != Path(name)
-    shown = name if is_shipped else str(path.absolute())
-    return LibraryModel(shown, digest_of(path), features, load)
+    return LibraryModel(name if is_shipped else str(path.absolute()), digest, features, load)
 
 
 def default_model() -> str:
@@ -79,7 +80,7 @@ def default_model() -> str:
     return "small" if "small" in names() else DESCRIPTOR
 
 
-def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[], Embedder]]:
+def _of_file(path: Path, digest: str) -> tuple[FeatureConfig, Callable[[], Embedder]]:
     from kinet.export.formats import FORMATS
 
     if path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}:
@@ -89,10 +90,12 @@ def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[], Embedder]]:
         return FeatureConfig.from_dict(said["features"]), lambda: load_export(path)
     from kinet.checkpoint import read_metadata
 
-    return read_metadata(path).features, lambda: _network(path)
+    return read_metadata(path).features, lambda: _network(path, digest)
 
 
-def _network(path: Path) -> Embedder:
+@functools.lru_cache(maxsize=2)
+def _network(path: Path, digest: str) -> Embedder:
+    """Loaded once in a process as long as the file has this digest: it takes seconds."""
     from kinet.backend import choose, import_quietly
 
     choose()
