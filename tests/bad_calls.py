@@ -100,11 +100,11 @@ def _value(parameter: click.Parameter, rng: np.random.Generator) -> str:
 def fault_of(words: list[str], folder: Path, codes: Counter[int]) -> str:
     """Make the call; what was not as it must be, else nothing."""
     before = _contents(folder)
-    errors = io.StringIO()
+    results, errors = io.StringIO(), io.StringIO()
     started = time.process_time()
     faulthandler.dump_traceback_later(HANGS, exit=True)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+        with contextlib.redirect_stdout(results), contextlib.redirect_stderr(errors):
             code = run(words)
     except BaseException:  # noqa: BLE001 - whatever it raises is the finding
         return traceback.format_exc().splitlines()[-1]
@@ -118,7 +118,7 @@ def fault_of(words: list[str], folder: Path, codes: Counter[int]) -> str:
         return "a traceback"
     if any(not c.isprintable() and c not in "\n" for c in said.replace("\x1b[2K", "")):
         return f"it steers the terminal: {said!r}"
-    if code and not said.strip():
+    if code and not (said + results.getvalue()).strip():  # what check finds is its result
         return "it says nothing"
     if code and "--force" not in words and not before.items() <= _contents(folder).items():
         return "it failed and changed a file"
