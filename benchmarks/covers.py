@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 import numpy as np
-from baselines import mean_chroma
 from machine import write_report
 
 from kinet.backend import choose
-from kinet.config import FeatureConfig
+from kinet.baselines import mean_chroma
+from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.tracks import Track, read_tracks
 from kinet.evaluation import ranks_without_query
 from kinet.metrics import Metrics, from_ranks
@@ -63,7 +63,8 @@ def systems(model: Any, tracks: list[Track]) -> dict[str, Metrics]:
     rows = kinet.embed(model, tracks)
     described = model.get_layer("descriptor").output.shape[-1]
     parts = {"network alone": rows[:, :-described], "descriptor alone": rows[:, -described:]}
-    found = {"mean chroma": mean_chroma(tracks, centred=False)}
+    heard = [track.read(0, ModelConfig.vectors) for track in tracks]
+    found = {"mean chroma": mean_chroma(heard, list(songs))}
     for name, part in parts.items():
         unit = part / np.linalg.norm(part, axis=1, keepdims=True)
         found[name] = ranked(unit @ unit.T, songs)

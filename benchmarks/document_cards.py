@@ -13,6 +13,11 @@ HEAD = """\
 Made by `python benchmarks/document.py` from the cards beside the weights; `kinet models NAME`
 prints a card. `kinet.load(NAME)`, `--model-file NAME` and `--init NAME` take them by name. How to
 make them again stands in `benchmarks/README.md`.
+
+```bash
+kinet models
+kinet models small
+```
 """
 SYSTEMS = {
     "mean chroma": "mean of the pitch classes, best of 12 keys",
@@ -39,11 +44,12 @@ def _section(card: Mapping[str, Any]) -> str:
         *(_results(title, found) for title, found in card["results"].items()),
         _shortened(card),
         "### What it was trained on\n\n" + "".join(f"- {line}\n" for line in card["material"]),
-        f"Versions of these works were made while it trained: {card['samples']:,} in "
+        f"The weights are those after {card['samples']:,} versions of these works, of a run of "
         f"{card['hours']:g} hours, seed {card['seed']}, on {card['machine']['cores']} cores "
         f"({card['machine']['cpu']}), with other work beside it. Works whose titles stand in "
         "`benchmarks/held_out.txt`, because they are, or may be, in the lists above, were left "
-        "out; all others stand in `benchmarks/results/small-works.csv`.\n",
+        "out; all others stand in `benchmarks/results/small-works.csv`. The licence of POP909 is "
+        "that of its files; the songs are other people's.\n",
         _curve(card["curve"]),
         "### What it cannot do\n\n" + "".join(f"- {line}\n" for line in card["cannot"]),
     ]

@@ -61,7 +61,7 @@ def lists_option(function: Any) -> Any:
 @click.option("--block", default=NETWORK.block)
 @click.option("--seed", default=0)
 def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> None:
-    """Train the network; the last epoch's average of the weights is what counts."""
+    """Train the network; best.keras is the epoch that ranks the first list best."""
     from dataclasses import replace
 
     from kinet.backend import choose
@@ -208,7 +208,8 @@ def card_of(
             f"{count} works of {source} ({licence})"
             for (source, licence), count in sorted(sources.items())
         ],
-        "samples": curve["epochs"][-1]["samples"],
+        # The best epoch on the first list is kept; the rest of the run is in the hours.
+        "samples": curve["epochs"][len(model.metadata.history) - 1]["samples"],
         "hours": round(seconds / 3600, 2),
         "seed": curve["training"]["seed"],
         "machine": {key: curve["machine"][key] for key in ("cpu", "cores")},
@@ -218,7 +219,7 @@ def card_of(
         "cannot": [
             "It was trained on made versions alone: sung, spoken over, heavily processed or live "
             "recordings are harder for it than what the lists here hold.",
-            "Below a minute of music it finds less, and below ten seconds next to nothing.",
+            "Excerpts are found less often than whole recordings: the table says how much less.",
             "Songs that share chords and tempo come out near each other: look and listen before "
             "you decide.",
             "Its cosines are no probabilities.",

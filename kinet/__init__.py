@@ -276,6 +276,8 @@ def train(
     ------
     SettingsError
         If the run is there already and `resume` is not given.
+    DataError
+        If another process trains with this tag.
     DataError, PluginError, BackendError, CheckpointError
         If lists, plug-ins, backend or the checkpoint cannot be used.
 
@@ -291,11 +293,6 @@ def train(
 
     model, training = model or ModelConfig(), training or TrainConfig()
     folders = RunFolders.of(tag or default_tag(model, training))
-    if folders.last.exists() and not resume:
-        raise SettingsError(
-            f"the run {folders.models} is there already; go on with resume=True, or choose "
-            "another tag"
-        )
     choose()
     from kinet.training.lists import doubts
 
@@ -316,7 +313,13 @@ def train(
         schedule=schedule,
         callbacks=callbacks,
     )
-    return fit(task, resume=resume, start_from=start_from)
+    with folders.alone():
+        if folders.last.exists() and not resume:
+            raise SettingsError(
+                f"the run {folders.models} is there already; go on with resume=True, or choose "
+                "another tag"
+            )
+        return fit(task, resume=resume, start_from=start_from)
 
 
 def load(path: str | Path) -> Any:

@@ -19,6 +19,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -70,6 +71,7 @@ def work_off(
     jobs: Sequence[Any],
     count: int,
     finished: Callable[[Any, Any], bool],
+    memory: int | None = None,
 ) -> None:
     """Call a function for every job.
 
@@ -85,6 +87,9 @@ def work_off(
     finished : callable
         Called in this process with a job and its result, or a `Death`, in the order in which they
         come. Returns whether to go on.
+    memory : int, optional
+        Bytes that each process may take beside what it begins with, on Linux, whose limit of
+        addresses holds. What wants more gets a `MemoryError`, or dies. This process has no limit.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def work_off(
     {1: 1, 2: 4, 3: 9}
     """
     if count > 1:
-        _work_off_in_processes(function, jobs, count, finished)
+        _work_off_in_processes(function, jobs, count, finished, memory)
         return
     for job in jobs:
         if not finished(job, function(job, lambda: None)):
@@ -188,6 +193,7 @@ def _work_off_in_processes(
     jobs: Sequence[Any],
     count: int,
     finished: Callable[[Any, Any], bool],
+    memory: int | None,
 ) -> None:
     waiting = deque(jobs)
     workers: list[_Worker] = []
@@ -195,7 +201,7 @@ def _work_off_in_processes(
     try:
         while waiting or workers:
             while len(workers) < count and sum(w.is_idle for w in workers) < len(waiting):
-                workers.append(_Worker(function))
+                workers.append(_Worker(function, memory))
             for worker in _speaking(workers):
                 message, job = worker.hear()
                 if job is not _NONE and not finished(job, message):
@@ -237,11 +243,11 @@ def _speaking(workers: list[_Worker], timeout: float | None = None) -> list[_Wor
 class _Worker:
     """A process and the job that it has."""
 
-    def __init__(self, function: Callable[[Any, Check], Any]) -> None:
+    def __init__(self, function: Callable[[Any, Check], Any], memory: int | None) -> None:
         # A forked process would inherit locks that threads of a backend hold.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, function, memory), daemon=True)
         self._job: Any = _NONE
         self._is_ready = False
         with _as_a_worker():
@@ -315,9 +321,11 @@ def _as_a_worker() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(parent: Any, function: Callable[[Any, Check], Any]) -> None:
+def _serve(parent: Any, function: Callable[[Any, Check], Any], memory: int | None) -> None:
     """What a process does: one job after another, until it is dismissed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory is not None:
+        _limit_memory(memory)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         parent.send(_READY)
@@ -326,6 +334,20 @@ def _serve(parent: Any, function: Callable[[Any, Check], Any]) -> None:
             parent.send(result)
     except (EOFError, BrokenPipeError, ConnectionResetError, Unwanted):
         return  # the parent is gone, or wants no more
+
+
+def _limit_memory(memory: int) -> None:
+    """Refuse this process more than so many bytes beside those that it has."""
+    if sys.platform != "linux":  # elsewhere there is no such limit, or none that holds
+        return
+    import resource
+
+    with open("/proc/self/statm", encoding="ascii") as file:
+        taken = int(file.read().split()[0]) * resource.getpagesize()
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = taken + memory
+    allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, most))
 
 
 def _require_wanted(parent: Any) -> None:

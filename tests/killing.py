@@ -1,7 +1,8 @@
 """Kill a writer at every file event, and look at what it left.
 
 Events are what Python tells its audit hooks of files (opening for writing, renaming, removing,
-making and removing folders) and ``fsync``; the writer is killed before the event. Between two
+making and removing folders), ``fsync``, and statements of SQLite; the writer is killed before the
+event. Between two
 events it can only have added to a file that it had open: then what is not flushed is lost too.
 
 A writer runs in a fork. So scenarios run in a process without the threads of a backend:
@@ -11,15 +12,17 @@ A writer runs in a fork. So scenarios run in a process without the threads of a 
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 KILLED = 9
 # Events at which CI kills a writer; all of them with KINET_SLOW.
-_MOST = 60
+_MOST = 12
 
 
 def _is_event(name: str, arguments: tuple[object, ...]) -> bool:
@@ -31,11 +34,19 @@ def _is_event(name: str, arguments: tuple[object, ...]) -> bool:
 def _count(on_event: Callable[[], None]) -> None:
     """Call `on_event` before every event of this process, from now on."""
     sys.addaudithook(lambda name, arguments: on_event() if _is_event(name, arguments) else None)
+    connect = sqlite3.connect
+
+    def heard(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        database = connect(*arguments, **options)
+        database.set_trace_callback(lambda statement: on_event())
+        return database
+
+    sqlite3.connect = heard
     # Nothing is flushed to the disk: that is for a loss of power, and takes most of the time.
     os.fsync = lambda descriptor: on_event()
 
 
-def _in_fork(work: Callable[[], None]) -> int:
+def in_fork(work: Callable[[], None]) -> int:
     """Exit status of a fork that does `work`."""
     process = os.fork()
     if not process:
@@ -60,7 +71,7 @@ def events_of(write: Callable[[], object]) -> int:
         write()
         os.write(writer, str(seen[0]).encode())
 
-    status = _in_fork(work)
+    status = in_fork(work)
     if status:
         raise AssertionError(f"the writer ended with {status} without being killed")
     os.close(writer)
@@ -109,7 +120,7 @@ def kill_at_every_event(
             _count(on_event)
             write()
 
-        status = _in_fork(work)
+        status = in_fork(work)
         assert status in (0, KILLED), f"event {last} of {count}: the writer ended with {status}"
         killed += status == KILLED
         try:

@@ -60,11 +60,11 @@ def blocks(page):
 
 
 def write_features(folder, data_dir, lists):
-    """Six songs in three versions, 150 to 190 vectors long."""
+    """Eight songs in three versions, 150 to 190 vectors long."""
     rng = np.random.default_rng(0)
     (folder / data_dir).mkdir(parents=True)
     names = []
-    for song in range(6):
+    for song in range(8):
         tune = rng.random((190, 12)).astype(np.float32)
         for version in range(3):
             hpcp = np.roll(tune, int(rng.integers(12)), axis=1)[: 150 + 20 * version]
@@ -99,11 +99,11 @@ def site(tmp_path_factory):
     from kinet.config import ModelConfig
 
     folder = tmp_path_factory.mktemp("site")
-    write_features(folder, "features", [("lists/all", 0, 6)])
+    write_features(folder, "features", [("lists/all", 0, 8)])
     write_features(
         folder,
         "data/youtube_hpcp_npy",
-        [("meta/SHS100K-TRAIN", 0, 3), ("meta/SHS100K-VAL", 3, 4), ("meta/SHS100K-TEST", 4, 6)],
+        [("meta/SHS100K-TRAIN", 0, 4), ("meta/SHS100K-VAL", 4, 6), ("meta/SHS100K-TEST", 6, 8)],
     )
     write_music(folder / "music")
     config = ModelConfig(block="simple", stages=1, attention=(), channels=8, embedding_size=16)
@@ -154,6 +154,7 @@ def run_python(code, is_only_compiled, namespace, page):
         exec(compiled, namespace)
 
 
+@pytest.mark.filterwarnings("ignore:the validation list has")
 @pytest.mark.parametrize("page", [*PAGES, README])
 @pytest.mark.usefixtures("plugins_forgotten")
 def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys):

@@ -527,6 +527,21 @@ def test_the_deaths_of_processes_belong_to_their_jobs_and_stop_nothing():
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of addresses holds there only")
+def test_a_process_gets_no_more_memory_than_it_may_take():
+    results = {}
+
+    def finished(job, result):
+        results[job] = result
+        return True
+
+    small, large = 2**20, 2**29
+    work_off(worker_functions.take_memory, [small, large, small + 1], 2, finished, memory=2**28)
+    assert results == {small: small, large: "not enough memory", small + 1: small + 1}
+    work_off(worker_functions.take_memory, [large, small], 2, finished)
+    assert results[large] == large
+
+
 def test_a_process_has_one_thread_and_does_not_hear_ctrl_c(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     found = []
@@ -624,7 +639,7 @@ def test_a_job_that_is_not_wanted_any_more_is_left(music, tmp_path):
 
 
 def test_a_death_is_a_failure_of_its_recording(music, tmp_path, monkeypatch):
-    def work_off(function, jobs, count, finished):
+    def work_off(function, jobs, count, finished, memory):
         for job in jobs:
             dies = job.target.name == "s1_b.npy"
             finished(job, Death("ended by SIGSEGV") if dies else function(job, lambda: None))

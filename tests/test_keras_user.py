@@ -207,6 +207,7 @@ def stop_after(epochs):
     return Interrupted()
 
 
+@pytest.mark.filterwarnings("ignore:the validation list has", "ignore:2 of 2 songs of the valid")
 def test_an_optimizer_and_a_schedule_of_keras_are_gone_on_with_exactly(
     tracks, tmp_path, monkeypatch
 ):
@@ -220,13 +221,13 @@ def test_an_optimizer_and_a_schedule_of_keras_are_gone_on_with_exactly(
         "optimizer": keras.optimizers.SGD(1.0, momentum=0.9),
         "schedule": rate,
     }
-    whole = kinet.train(tracks, tracks, "whole", **options, callbacks=[log])
+    whole = kinet.train(tracks, tracks[:-1], "whole", **options, callbacks=[log])
     # One step an epoch, after which the rate is that of the next one.
     np.testing.assert_allclose([r["learning_rate"] for r in whole], [0.05, 0.025, 0.0125])
     assert [logs["val_map"] for logs in seen] == [record["map"] for record in whole]
     with pytest.raises(KeyboardInterrupt):
-        kinet.train(tracks, tracks, "part", **options, callbacks=[stop_after(2)])
-    rest = kinet.train(tracks, tracks, "part", **options, resume=True)
+        kinet.train(tracks, tracks[:-1], "part", **options, callbacks=[stop_after(2)])
+    rest = kinet.train(tracks, tracks[:-1], "part", **options, resume=True)
     assert [r["loss"] for r in rest] == [r["loss"] for r in whole]
     one, other = (kinet.load(f"models/{tag}/last.keras").get_weights() for tag in ("whole", "part"))
     for left, right in zip(one, other, strict=True):
@@ -234,21 +235,25 @@ def test_an_optimizer_and_a_schedule_of_keras_are_gone_on_with_exactly(
     said = read_metadata("models/whole/last.keras").optimizer
     assert said["class_name"] == "SGD"
     with pytest.raises(SettingsError, match="the run models/whole is there already"):
-        kinet.train(tracks, tracks, "whole", **options)
+        kinet.train(tracks, tracks[:-1], "whole", **options)
     with pytest.raises(CheckpointError, match=r"trained with optimizer config = .*, now it is"):
         kinet.train(
-            tracks, tracks, "part", **{**options, "optimizer": "sgd", "schedule": None}, resume=True
+            tracks,
+            tracks[:-1],
+            "part",
+            **{**options, "optimizer": "sgd", "schedule": None},
+            resume=True,
         )
     longer = settings(loss="triplet", versions_per_song=2, epochs=4)
     with pytest.raises(CheckpointError, match="was trained with training epochs = 3, now it is 4"):
-        kinet.train(tracks, tracks, "part", **{**options, "training": longer}, resume=True)
+        kinet.train(tracks, tracks[:-1], "part", **{**options, "training": longer}, resume=True)
 
 
 def losses_with(dropout, tracks, folder, **others):
     """Of two epochs of one batch each, all tracks whole, in which next to nothing is learnt."""
     training = settings(epochs=2, dropout=dropout, learning_rate=1e-12, **others)
     folders = RunFolders.of(f"dropout-{dropout}", folder)
-    history = train(Task(CONFIG, training, tracks, tracks, folders))
+    history = train(Task(CONFIG, training, tracks, tracks[:-1], folders))
     return [record["loss"] for record in history]
 
 
@@ -310,7 +315,7 @@ def test_the_version_and_the_models_that_come_with_kinet():
     from importlib.metadata import version
 
     assert kinet.__version__ == version("mulkinet")
-    assert kinet.list_models() == []
+    assert kinet.list_models() == ["small"]
     assert set(kinet.__all__) <= set(dir(kinet))
     for name in kinet.__all__:
         assert getattr(kinet, name) is not None
@@ -327,7 +332,7 @@ def test_asking_for_what_needs_no_network_loads_no_keras():
 
 
 def test_what_a_model_says_is_json(tracks, tmp_path):
-    train(Task(CONFIG, settings(epochs=1), tracks, tracks, RunFolders.of("run", tmp_path)))
+    train(Task(CONFIG, settings(epochs=1), tracks, tracks[:-1], RunFolders.of("run", tmp_path)))
     said = read_metadata(tmp_path / "models/run/best.keras")
     assert json.loads(json.dumps(said.to_dict())) == said.to_dict()
     assert said.training == settings(epochs=1)
@@ -338,3 +343,16 @@ def test_what_a_model_says_is_json(tracks, tmp_path):
 def test_validation_needs_a_song_of_two_versions(tmp_path):
     with pytest.raises(DataError, match="no song of two versions"):
         kinet.Ranking([Track("a", "1", tmp_path), Track("b", "1", tmp_path)])
+
+
+def test_training_warns_of_lists_that_say_little_and_refuses_one_list_for_both(
+    tracks, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.warns(UserWarning, match="songs of the validation list are in the training list"),
+        pytest.warns(UserWarning, match="below 10 its mAP says little"),
+        pytest.raises(DataError, match="hold the same"),
+    ):
+        kinet.train(tracks, tracks, "same", model=CONFIG, training=settings())
+    assert not (tmp_path / "models" / "same" / "last.keras").exists()

@@ -7,14 +7,17 @@ import json
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from kinet.cli import run
+from kinet.commands.model_files import ModelFile, say_of_short_tracks
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.manifest import write_features
+from kinet.data.tracks import Track
 from kinet.metadata import Metadata, PluginUse
 from kinet.pictures import draw_hpcp, pitch_names
 
@@ -193,3 +196,26 @@ def test_no_backend_is_loaded_to_show_a_model(here):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_tracks_much_shorter_than_what_a_model_looks_at_are_told(here, capsys):
+    tracks = []
+    for version, length in enumerate((50, 49, 20)):
+        tracks.append(Track("a", str(version), here / f"a_{version}.npy"))
+        np.save(tracks[-1].path, np.ones((length, 12), np.float32))
+    opened = ModelFile(here / "m.keras", FeatureConfig(), 4, 100, lambda *_: None)
+    say_of_short_tracks(opened, tracks, None)
+    assert " ".join(capsys.readouterr().err.split()) == (
+        "2 of 3 tracks are shorter than half of the 100 vectors (46 s) that the model looks at, "
+        "the shortest has 20 (9 s); less is found of them than of whole recordings"
+    )
+    say_of_short_tracks(opened, tracks, 40)
+    say_of_short_tracks(opened, tracks[:1], None)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_comes_with_kinet_is_shown_by_its_name(capsys):
+    assert run(["show", "small", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    card = json.loads(Path(said["path"]).with_suffix(".json").read_text())
+    assert said["digest"] == card["sha256"]

@@ -188,3 +188,16 @@ def test_without_lists_the_layout_is_explained(layout, capsys):
     shown = capsys.readouterr().err
     assert shown.startswith("kinet: no list meta/SHS100K-TRAIN here; the default layout is meta/<n")
     assert shown.count("\n") == 1
+
+
+def test_a_second_training_with_one_tag_is_refused_and_changes_nothing(layout, capsys, tmp_path):
+    folders = RunFolders.of("wider_S4_no-attention_circular_supcon")
+    folders.write_settings({"of": "the first"})
+    before = folders.settings.read_bytes()
+    with folders.alone():
+        assert layout({"a": 2, "b": 2}, {"c": 2, "d": 2}) == 1
+    assert capsys.readouterr().err == (
+        f"kinet: another training is at work in {folders.models}; wait for it, or choose another "
+        "tag\n"
+    )
+    assert folders.settings.read_bytes() == before

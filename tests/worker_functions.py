@@ -51,3 +51,11 @@ def fail_at_two(job):
     if job == 2:
         raise FileNotFoundError(2, "No such file or directory", "two")
     return job
+
+
+def take_memory(job, check):
+    """Say whether so many bytes can be had."""
+    try:
+        return len(bytearray(job))
+    except MemoryError:
+        return "not enough memory"

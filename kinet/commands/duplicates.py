@@ -13,10 +13,11 @@ from kinet.commands.libraries import (
     described_match,
     folder_or_library,
     model_name_option,
+    settle,
     show_where,
     workers_option,
 )
-from kinet.commands.options import path_type
+from kinet.commands.options import engine_options, path_type
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ COLUMNS = ("group", "title", "artist", "song", "path", "kind", "score", "probabi
     help="Least probability of two versions; where the library is not calibrated, least score.",
 )
 @model_name_option
+@engine_options
 @workers_option
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
@@ -42,6 +44,8 @@ def command(
     where: Path,
     threshold: float,
     model_file: str | None,
+    backend: str | None,
+    gpu: str | None,
     workers: int | None,
     as_json: bool,
     as_csv: bool,
@@ -51,6 +55,7 @@ def command(
     Two recordings that reach the threshold are in one group, and so is what is joined by others.
     For each is shown which other it matches best, and where.
     """
+    settle(backend, gpu)
     with folder_or_library(where, model_file, workers) as library:
         is_calibrated = library.info().calibration is not None
         with tracks_progress("comparing", unit="pairs") as progress:

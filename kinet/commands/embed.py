@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.model_files import open_model
+from kinet.commands.model_files import open_model, say_of_short_tracks
 from kinet.commands.options import (
     data_option,
     default_list,
@@ -69,6 +69,7 @@ def command(
     opened = open_model(model_file)
     digest = digest_of(opened.path)
     require_same_features(data_dir, opened.features, f"the model {model_file}")
+    say_of_short_tracks(opened, tracks, None)
     model = opened.load(len(tracks), backend, gpu)
 
     from kinet.embeddings import embed_tracks

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.model_files import open_model
+from kinet.commands.model_files import open_model, say_of_short_tracks
 from kinet.commands.options import (
     data_option,
     engine_options,
@@ -91,6 +91,7 @@ def command(
     require_same_features(data_dir, opened.features, f"the model {model_file}")
     if stages is not None and stages != opened.stages:
         raise SettingsError(f"-S {stages} was given, but {model_file} has {opened.stages} stages")
+    say_of_short_tracks(opened, tracks, vectors)
     model = opened.load(len(tracks), backend, gpu)
 
     from kinet.embeddings import embed_tracks

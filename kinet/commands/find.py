@@ -13,11 +13,12 @@ from kinet.commands.libraries import (
     described_match,
     folder_or_library,
     model_name_option,
+    settle,
     show_file,
     show_where,
     workers_option,
 )
-from kinet.commands.options import path_type, require_target
+from kinet.commands.options import engine_options, path_type, require_target
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ COLUMNS = (
     help="Least probability; where the library is not calibrated, least score.",
 )
 @model_name_option
+@engine_options
 @workers_option
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
@@ -65,6 +67,8 @@ def command(
     top: int,
     threshold: float,
     model_file: str | None,
+    backend: str | None,
+    gpu: str | None,
     workers: int | None,
     as_json: bool,
     as_csv: bool,
@@ -84,6 +88,7 @@ def command(
         if len(queries) > 1:
             raise click.UsageError(f"--html is of one QUERY, and {len(queries)} were given.")
         require_target(html, force=True)
+    settle(backend, gpu)
     with folder_or_library(where, model_file, workers) as library:
         is_calibrated = library.info().calibration is not None
         with tracks_progress("looking for songs", unit="queries") as progress:

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kinet.commands.libraries import adding_progress, clock, say_added, workers_option
-from kinet.commands.options import path_type
+from kinet.commands.libraries import (
+    adding_progress,
+    clock,
+    model_name_option,
+    say_added,
+    settle,
+    workers_option,
+)
+from kinet.commands.options import engine_options, path_type
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.extraction.readings import READINGS
 
 if TYPE_CHECKING:
     from kinet.library import Added, Library
@@ -38,10 +46,12 @@ def opened(path: Path, model: str | None = None) -> Iterator[Library]:
 @library_argument
 @click.argument("sources", metavar="SOURCE...", type=path_type, nargs=-1, required=True)
 @click.option(
-    "--model-file",
-    metavar="NAME|PATH",
-    help="What makes embeddings: of a new library, by default fourier; else where its own is.",
+    "--songs-by",
+    type=click.Choice(tuple(READINGS)),
+    help="State songs, too: by folder, title or tags; see kinet extract.",
 )
+@model_name_option
+@engine_options
 @workers_option
 @json_option
 @click.pass_context
@@ -49,30 +59,32 @@ def add(
     ctx: click.Context,
     library: Path,
     sources: tuple[Path, ...],
+    songs_by: str | None,
     model_file: str | None,
+    backend: str | None,
+    gpu: str | None,
     workers: int | None,
     as_json: bool,
 ) -> None:
     """Add recordings to LIBRARY, which is made if it is not there.
 
     SOURCE is a recording, a folder with all in it, a file of features (.npy), or a CSV file with
-    the columns path, song_id and version_id, which states songs. What is in the library already,
-    be it under another name, is not read again. After Ctrl-C, or worse, the same command goes on.
+    the columns path, song_id and version_id, which states songs; so does --songs-by. What is in
+    the library already, be it under another name, is not read again. After Ctrl-C, or worse, the
+    same command goes on.
 
     Files that cannot be read are told, with the cause, and the rest is added; the exit code is 1
     then.
     """
+    from kinet.extraction.sources import read_sources
     from kinet.library import Library
-    from kinet.library.models import DESCRIPTOR
 
-    if library.exists():
-        made = Library.open(library, model_file)
-    else:
-        made = Library.create(library, model_file or DESCRIPTOR)
-    with made:
+    inputs = read_sources(sources, songs_by) if songs_by else sources
+    settle(backend, gpu)
+    with Library.create(library, model_file) as made:
         try:
             with adding_progress() as progress:
-                report = made.add(sources, workers, progress)
+                report = made.add(inputs, workers, progress)
         except KeyboardInterrupt:
             say("interrupted; what was added stays, and the same command goes on")
             raise

@@ -18,11 +18,21 @@ if TYPE_CHECKING:
 model_name_option = click.option(
     "--model-file",
     metavar="NAME|PATH",
-    help="What makes embeddings; by default the library's own, for a new one fourier.",
+    help="What makes embeddings; by default the library's own, for a new one small, or fourier "
+    "where that does not come with kinet.",
 )
 workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes; by default one for every core."
 )
+
+
+def settle(backend: str | None, gpu: str | None) -> None:
+    """Choose backend and GPUs, which are loaded when something is to be embedded by a network."""
+    from kinet.backend import choose, select_gpus
+
+    select_gpus(gpu)
+    if backend is not None:
+        choose(backend)
 
 
 @contextlib.contextmanager
@@ -46,22 +56,28 @@ def folder_or_library(
 def adding_progress() -> Iterator[Callable[[int, int, float], None]]:
     """A bar on stderr with recordings and seconds of sound per second; none without work."""
     started = time.monotonic()
-    with progress_bar("files") as progress:
-        bar = progress.add_task("reading music", total=None, rate="-", note="", visible=False)
+    progress = progress_bar("files")
+    bar = progress.add_task("reading music", total=None, rate="-", note="")
 
-        def move(done: int, total: int, audio: float) -> None:
-            speed = progress.tasks[0].speed
-            rate = audio / max(time.monotonic() - started, 1e-3)
-            progress.update(
-                bar,
-                completed=done,
-                total=total,
-                visible=total > 0,
-                rate=f"{speed:.1f}" if speed else "-",
-                note=f"{rate:.0f} s of sound/s" if done else "",
-            )
+    def move(done: int, total: int, audio: float) -> None:
+        if not total:
+            return
+        progress.start()
+        speed = progress.tasks[0].speed
+        rate = audio / max(time.monotonic() - started, 1e-3)
+        progress.update(
+            bar,
+            completed=done,
+            total=total,
+            rate=f"{speed:.1f}" if speed else "-",
+            note=f"{rate:.0f} s of sound/s" if done else "",
+        )
 
+    try:
         yield move
+    finally:
+        if progress.live.is_started:  # else it would end with an empty line
+            progress.stop()
 
 
 def say_added(added: Added, gone: list[Path]) -> None:

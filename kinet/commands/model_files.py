@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kinet.commands.options import start_backend
+from kinet.commands.output import say
 from kinet.config import FeatureConfig
+from kinet.data.tracks import Track
 from kinet.weights import model_path
 
 
@@ -22,8 +24,8 @@ class ModelFile:
         A ``.keras`` file, or an export.
     features : FeatureConfig
         Of the features it was trained on.
-    stages : int
-        S.
+    stages, vectors : int
+        S, and the T of the crops that it was trained on.
     load : callable
         Called with the number of tracks to embed, ``--backend`` and ``--gpu``; gives what
         `kinet.embeddings.embed_tracks` takes.
@@ -32,6 +34,7 @@ class ModelFile:
     path: Path
     features: FeatureConfig
     stages: int
+    vectors: int
     load: Callable[[int, str | None, str | None], Any]
 
 
@@ -43,8 +46,10 @@ def is_export(path: Path) -> bool:
 
 
 def is_model(path: Path) -> bool:
-    """Whether a path is, by its name, a model file or an exported model."""
-    return path.suffix == ".keras" or is_export(path)
+    """Whether a path is, by its name, a model file, an exported model, or one of kinet's own."""
+    from kinet.weights import names
+
+    return path.suffix == ".keras" or is_export(path) or str(path) in names()
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -59,6 +64,7 @@ def described(path: Path) -> dict[str, Any]:
     from kinet.export import read_export_metadata
     from kinet.files import digest_of
 
+    path = model_path(path)
     said = read_export_metadata(path) if is_export(path) else read_metadata(path).to_dict()
     return {"path": str(path), "digest": digest_of(path), **said}
 
@@ -79,9 +85,8 @@ def open_model(path: Path) -> ModelFile:
 
         said = read_export_metadata(path)
         features = FeatureConfig.from_dict(said["features"])
-        return ModelFile(
-            path, features, said["model"]["stages"], lambda tracks, backend, gpu: load_export(path)
-        )
+        stages, vectors = said["model"]["stages"], said["model"]["vectors"]
+        return ModelFile(path, features, stages, vectors, lambda *_: load_export(path))
     metadata = read_metadata(path)
 
     def load(tracks: int, backend: str | None, gpu: str | None) -> Any:
@@ -91,4 +96,21 @@ def open_model(path: Path) -> ModelFile:
 
         return embedder_for(kinet.load(path), tracks)
 
-    return ModelFile(path, metadata.features, metadata.model.stages, load)
+    model = metadata.model
+    return ModelFile(path, metadata.features, model.stages, model.vectors, load)
+
+
+def say_of_short_tracks(opened: ModelFile, tracks: Sequence[Track], vectors: int | None) -> None:
+    """Tell how many tracks have less than half of what the model looks at."""
+    wanted = vectors or opened.vectors
+    lengths = [len(track.load()) for track in tracks]
+    short = sum(2 * length < wanted for length in lengths)
+    if not short:
+        return
+    seconds = opened.features.seconds_per_vector
+    shortest = min(lengths)
+    say(
+        f"{short} of {len(tracks)} tracks are shorter than half of the {wanted} vectors "
+        f"({wanted * seconds:.0f} s) that the model looks at, the shortest has {shortest} "
+        f"({shortest * seconds:.0f} s); less is found of them than of whole recordings"
+    )

@@ -64,15 +64,16 @@ def train_and_evaluate(
     folders = RunFolders.of("quickstart", out)
     settings = {"corpus": corpus_settings(songs, versions, seed), "model": MODEL.to_dict()}
     settings["training"] = training.to_dict()
-    _keep_to_settings(folders, settings)
-    devices = start_backend(backend, gpu)
-    with tracks_progress("1/5 chorales to HPCP", unit="steps") as progress:
-        corpus = write_corpus(out, songs, versions, seed, progress=progress)
-    folders.write_settings(settings)
-    say(f"2/5 training: {MODEL.block}, S = {MODEL.stages}, {MODEL.channels} channels")
-    _train(corpus, training, folders, devices)
-    report = _evaluate(corpus, folders)
-    report["recording"] = _find_recording(corpus, folders, out, seed)
+    with folders.alone():
+        _keep_to_settings(folders, settings)
+        devices = start_backend(backend, gpu)
+        with tracks_progress("1/5 chorales to HPCP", unit="steps") as progress:
+            corpus = write_corpus(out, songs, versions, seed, progress=progress)
+        folders.write_settings(settings)
+        say(f"2/5 training: {MODEL.block}, S = {MODEL.stages}, {MODEL.channels} channels")
+        _train(corpus, training, folders, devices)
+        report = _evaluate(corpus, folders)
+        report["recording"] = _find_recording(corpus, folders, out, seed)
     report["seconds"] = time.monotonic() - started
     if as_json:
         show_json(report)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kinet.backend import cores
@@ -17,11 +15,12 @@ from kinet.extraction.naming import Source
 from kinet.extraction.recording import extract_file, make
 from kinet.extraction.sources import distinct
 from kinet.files import writing_to
+from kinet.locks import alone_in
 from kinet.reading import show_path
 from kinet.workers import work_off
 
-if sys.platform != "win32":
-    import fcntl
+# What decoding and analysing may take, in bytes; a minute or an hour of sound takes the same.
+MEMORY = 2**30
 
 __all__ = ["ExtractionStopped", "Failure", "Report", "extract_all", "extract_file"]
 
@@ -66,7 +65,8 @@ def extract_all(
         By default the settings of the published data.
     workers : int, optional
         Processes, by default one for every core; with 1 no process is started. With more than
-        one a script needs its ``if __name__ == "__main__":``, as all that start processes.
+        one a script needs its ``if __name__ == "__main__":``, as all that start processes. On
+        Linux each of them may take 1 GiB; a recording that wants more is one that fails.
     progress : callable, optional
         Called with the number of recordings that were worked at, of all that are to be, and the
         seconds of sound in them.
@@ -102,14 +102,16 @@ def extract_all(
         raise SettingsError(f"workers is {workers}; allowed: an integer from 1")
     ordered = distinct(sources)
     folder, config = Path(out), config or FeatureConfig()
-    with _alone(folder):
+    # The manifest of a second run would lack what this one makes.
+    busy = f"another run is at work in {show_path(folder)}; wait for it, or use another folder"
+    with alone_in(folder, busy):
         require_own(folder, config, "this run")
         batch = Batch(folder, config, progress)
         jobs = batch.plan(ordered)
         with writing_to(folder):
             batch.begin()
         try:
-            work_off(make, jobs, workers or cores(), batch.finished)
+            work_off(make, jobs, workers or cores(), batch.finished, MEMORY)
         finally:
             remove_temporaries(folder)
             batch.save()
@@ -121,27 +123,3 @@ def extract_all(
             report,
         )
     return report
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Make a folder and refuse a second run in it, whose manifest would lack this one's files."""
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if sys.platform != "win32":
-            descriptor = os.open(folder, os.O_RDONLY)
-    if sys.platform == "win32":
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(
-                f"another run is at work in {show_path(folder)}; wait for it, or use another folder"
-            ) from error
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kinet.errors import DataError
+from kinet.extraction.searching import audio_files
 from kinet.library.adding import Added, Progress, Unread
 from kinet.library.finding import TOP, Match
 from kinet.library.groups import Group
 from kinet.library.library import Information, Library
-from kinet.library.models import DESCRIPTOR
 from kinet.library.queries import Answer
 from kinet.library.rows import File
 from kinet.reading import PathLike, show_path
@@ -41,7 +41,8 @@ def find(
     top, threshold
         As of `Library.find`.
     model : str, optional
-        Name or path of the model; by default the library's own, or ``fourier`` for a new one.
+        Name or path of the model; by default the library's own, for a new one ``small``, or
+        ``fourier`` where that does not come with kinet.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def find(
     ...         sound = 0.1 * np.sin(2 * np.pi * 220 * notes * time)
     ...         soundfile.write(music / f"song {step}.wav", sound, 22050)
     ...     soundfile.write(Path(folder, "query.wav"), sound * 0.5, 22050)
-    ...     [answer] = find(Path(folder, "query.wav"), music)
+    ...     [answer] = find(Path(folder, "query.wav"), music, model="fourier")
     >>> answer.matches[0].title, answer.matches[0].transposition
     ('song 5', 0)
     """
@@ -105,6 +106,8 @@ def open_anything(
     # One name, so that its files are known by whatever link it is reached.
     where = os.path.realpath(where)
     path = Path(where, IN_FOLDER)
+    if next(audio_files(Path(where)), None) is None:
+        raise DataError(f"{show_path(where)}: no audio in this folder; need recordings")
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -112,9 +115,7 @@ def open_anything(
             f"{show_path(path.parent)} cannot be made ({error.strerror or error}); make a library "
             "elsewhere with kinet index add"
         ) from error
-    library = (
-        Library.open(path, model) if path.exists() else Library.create(path, model or DESCRIPTOR)
-    )
+    library = Library.open(path, model) if path.exists() else Library.create(path, model)
     try:
         added = library.add([where], workers, progress)
         gone = library.keep_only(where)

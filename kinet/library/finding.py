@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from kinet.config import FeatureConfig
 from kinet.errors import SettingsError
 from kinet.library.calibration import Calibration
 from kinet.library.rows import File
-from kinet.library.snapshot import Snapshot
+from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.matching import Passage, align
 
 #: Recordings that are aligned with a query, at least.
 ALIGNED = 20
+# Short queries say less, and are aligned sooner: so many of their vectors, with all that are.
+_ALIGNED_VECTORS = 4000
 #: Songs that are given.
 TOP = 10
 #: Seconds that a query must have: less says nothing.
@@ -114,7 +117,7 @@ class Shelf:
 
 
 def search(
-    shelf: Shelf, query: Query, top: int = TOP, threshold: float = 0.0, aligned: int = ALIGNED
+    shelf: Shelf, query: Query, top: int = TOP, threshold: float = 0.0, aligned: int | None = None
 ) -> tuple[Match, ...]:
     """The songs that match a query, the best first.
 
@@ -126,8 +129,8 @@ def search(
         Songs at most, from 1.
     threshold : float
         In [0, 1]: the least probability, or of a library without calibration the least score.
-    aligned : int
-        Recordings that are aligned; at least `top` are.
+    aligned : int, optional
+        Recordings that are aligned; at least `top` are. By default as of `length_of_shortlist`.
 
     Raises
     ------
@@ -135,8 +138,10 @@ def search(
         If a number is out of range.
     """
     require_range(top, threshold)
-    listed = shortlist(shelf.snapshot, query, max(top, aligned))
-    found = [compared(shelf, query, place, similarity) for place, similarity in listed]
+    count = aligned or length_of_shortlist(len(query.hpcp))
+    listed = shortlist(shelf.snapshot, query, max(top, count))
+    with one_thread():
+        found = [compared(shelf, query.hpcp, place, similarity) for place, similarity in listed]
     songs: dict[object, list[Match]] = {}
     for match in sorted(found, key=lambda match: -match.confidence):
         songs.setdefault(match.song or match.path, []).append(match)
@@ -161,6 +166,26 @@ def require_range(top: int, threshold: float) -> None:
         raise SettingsError(f"threshold is {threshold}; allowed: from 0 to 1")
 
 
+def length_of_shortlist(vectors: int) -> int:
+    """Recordings that are aligned with a query of so many vectors.
+
+    Examples
+    --------
+    >>> [length_of_shortlist(vectors) for vectors in (400, 200, 65, 22)]
+    [20, 20, 61, 181]
+    """
+    return max(ALIGNED, _ALIGNED_VECTORS // vectors)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """For alignment: its matrices are so small that threads of BLAS wait for each other."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
+
+
 def shortlist(snapshot: Snapshot, query: Query, count: int) -> list[tuple[int, float]]:
     """Places of the recordings that are most like a query, with their similarity.
 
@@ -169,17 +194,40 @@ def shortlist(snapshot: Snapshot, query: Query, count: int) -> list[tuple[int, f
     if not len(snapshot.numbers):
         return []
     similarities = snapshot.similarities([query.embeddings])[0]
-    own = np.frombuffer(query.sha256[:8], np.uint64)[0]
+    own = prefix_of(query.sha256)
     order = np.argsort(-(2 * similarities - snapshot.hubs), kind="stable")
     others = order[snapshot.hashes[order] != own]
     return [(int(place), float(similarities[place])) for place in others[:count]]
 
 
-def compared(shelf: Shelf, query: Query, place: int, similarity: float) -> Match:
-    """Query and one recording, aligned."""
+def compare_pairs(
+    shelf: Shelf,
+    pairs: Mapping[tuple[int, int], float],
+    progress: Callable[[int, int], object] | None = None,
+) -> Iterator[tuple[tuple[int, int], Match]]:
+    """Recordings of a library with each other: the second of each pair as seen from the first.
+
+    Parameters
+    ----------
+    shelf : Shelf
+    pairs : mapping of (int, int) to float
+        Two places, and the similarity of what is there.
+    progress : callable, optional
+        Called with the number of pairs that are aligned, and of all.
+    """
+    with one_thread():
+        for done, ((one, other), similarity) in enumerate(pairs.items(), start=1):
+            hpcp = shelf.hpcp(int(shelf.snapshot.numbers[one]))
+            yield (one, other), compared(shelf, hpcp, other, similarity)
+            if progress:
+                progress(done, len(pairs))
+
+
+def compared(shelf: Shelf, hpcp: NDArray[np.float32], place: int, similarity: float) -> Match:
+    """HPCP ``(T, 12)`` and one recording of a library, aligned."""
     number = int(shelf.snapshot.numbers[place])
     files = shelf.files[number]
-    found = align(query.hpcp, shelf.hpcp(number), shelf.features)
+    found = align(hpcp, shelf.hpcp(number), shelf.features)
     calibration = shelf.calibration
     return Match(
         title=files[0].title,

@@ -9,9 +9,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from kinet.library.finding import Match, Query, Shelf, compared, require_range
+from kinet.library.finding import Match, Shelf, compare_pairs, require_range
 from kinet.library.rows import File
-from kinet.library.store import Store
 from kinet.matching import Passage
 
 #: The score from which on two recordings are taken for versions of one song.
@@ -52,7 +51,6 @@ class Group:
 
 
 def groups_of(
-    store: Store,
     shelf: Shelf,
     threshold: float,
     progress: Callable[[int, int], object] | None = None,
@@ -64,8 +62,8 @@ def groups_of(
 
     Parameters
     ----------
-    store, shelf
-        The library, within `Store.reading`.
+    shelf : Shelf
+        Of the library, within `Store.reading`.
     threshold : float
         Of the probability, or of a library without calibration the score; in [0, 1].
     progress : callable, optional
@@ -82,20 +80,14 @@ def groups_of(
         If the threshold is out of range.
     """
     require_range(1, threshold)
-    pairs = candidates(shelf)
     best: dict[int, Match] = {}
     joined = []
-    for done, ((one, other), similarity) in enumerate(pairs.items(), start=1):
-        number = int(shelf.snapshot.numbers[one])
-        query = Query(shelf.hpcp(number), store.embeddings_of(number), b"\0" * 32)
-        match = compared(shelf, query, other, similarity)
+    for (one, other), match in compare_pairs(shelf, candidates(shelf), progress):
         if match.confidence >= threshold:
             joined.append((one, other))
             for place, seen in ((one, match), (other, _seen_from(match, shelf, one))):
                 if place not in best or seen.confidence > best[place].confidence:
                     best[place] = seen
-        if progress:
-            progress(done, len(pairs))
     return _grouped(shelf, joined, best)
 
 

@@ -14,9 +14,9 @@ from kinet.errors import DataError
 from kinet.extraction.naming import Source
 from kinet.library.adding import Added, Progress, add_files
 from kinet.library.calibration import Calibration
-from kinet.library.finding import ALIGNED, TOP, Shelf
+from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
-from kinet.library.models import DESCRIPTOR, LibraryModel, find_model
+from kinet.library.models import LibraryModel, default_model, find_model
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.queries import Answer, Asked, read_queries
 from kinet.library.rows import File
@@ -127,15 +127,16 @@ class Library:
             raise
 
     @classmethod
-    def create(cls, path: PathLike, model: str = DESCRIPTOR) -> Library:
+    def create(cls, path: PathLike, model: str | None = None) -> Library:
         """Make an empty library; one that is there is opened.
 
         Parameters
         ----------
         path : path
             Its file; the folder must exist.
-        model : str
-            Name or path of what makes its embeddings.
+        model : str, optional
+            Name or path of what makes its embeddings; by default ``small``, or ``fourier`` where
+            that does not come with kinet.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class Library:
         path = Path(path)
         if path.exists():
             return cls.open(path, model)
-        found = find_model(model)
+        found = find_model(model or default_model())
         embedder = found.load()
         piece = embedder.fixed_vectors or max(PIECE, embedder.minimum_vectors)
         library = cls(Store.create(path, found, embedder.size, piece, HOP), found)
@@ -251,7 +252,7 @@ class Library:
         queries: Sequence[PathLike],
         top: int = TOP,
         threshold: float = 0.0,
-        aligned: int = ALIGNED,
+        aligned: int | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> list[Answer]:
@@ -266,8 +267,9 @@ class Library:
         threshold : float
             In [0, 1]: the least probability, or of a library that is not calibrated the least
             score.
-        aligned : int
-            Recordings that are aligned with each query.
+        aligned : int, optional
+            Recordings that are aligned with each query, by default 20, and the more the shorter
+            the query is.
         workers : int, optional
             Processes that read queries, by default one for every core.
         progress : callable, optional
@@ -310,7 +312,7 @@ class Library:
             The largest first.
         """
         with self._store.reading():
-            return groups_of(self._store, self._shelf(), threshold, progress)
+            return groups_of(self._shelf(), threshold, progress)
 
     def calibrate(self, progress: Callable[[int, int], object] | None = None) -> Calibration:
         """Learn how scores become probabilities, from the songs that were stated.

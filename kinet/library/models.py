@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from kinet.errors import CheckpointError
 from kinet.features.fourier_magnitudes import PATCHES, fourier_magnitudes
 from kinet.files import digest_of
 from kinet.reading import show_path
+from kinet.weights import model_path, names
 
 #: The descriptor without training, `kinet.features.fourier_magnitudes`: no backend is needed.
 DESCRIPTOR = "fourier"
@@ -47,7 +49,7 @@ def find_model(name: str) -> LibraryModel:
     Parameters
     ----------
     name : str
-        ``fourier``, or the path of a model file or an export.
+        ``fourier``, a model that comes with kinet, or the path of a model file or an export.
 
     Raises
     ------
@@ -61,17 +63,24 @@ def find_model(name: str) -> LibraryModel:
     """
     if name == DESCRIPTOR:
         return LibraryModel(name, _descriptor_digest(), FeatureConfig(), _descriptor)
-    path = Path(name)
+    path = model_path(name) if name in names() else Path(name)
     if not path.exists():
         raise CheckpointError(
-            f"no model {show_path(name)}; allowed: {DESCRIPTOR}, or the path of a model file or an "
-            "export"
+            f"no model {show_path(name)}; allowed: {', '.join([DESCRIPTOR, *names()])}, or the "
+            "path of a model file or an export"
         )
-    features, load = _of_file(path)
-    return LibraryModel(str(path.absolute()), digest_of(path), features, load)
+    digest = digest_of(path)
+    features, load = _of_file(path, digest)
+    is_shipped = path != Path(name)
+    return LibraryModel(name if is_shipped else str(path.absolute()), digest, features, load)
 
 
-def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[], Embedder]]:
+def default_model() -> str:
+    """What makes the embeddings of a new library: ``small``, or without that ``fourier``."""
+    return "small" if "small" in names() else DESCRIPTOR
+
+
+def _of_file(path: Path, digest: str) -> tuple[FeatureConfig, Callable[[], Embedder]]:
     from kinet.export.formats import FORMATS
 
     if path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}:
@@ -81,10 +90,12 @@ def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[], Embedder]]:
         return FeatureConfig.from_dict(said["features"]), lambda: load_export(path)
     from kinet.checkpoint import read_metadata
 
-    return read_metadata(path).features, lambda: _network(path)
+    return read_metadata(path).features, lambda: _network(path, digest)
 
 
-def _network(path: Path) -> Embedder:
+@functools.lru_cache(maxsize=2)
+def _network(path: Path, digest: str) -> Embedder:
+    """Loaded once in a process as long as the file has this digest: it takes seconds."""
     from kinet.backend import choose, import_quietly
 
     choose()

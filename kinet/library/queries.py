@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from kinet.backend import cores
 from kinet.embeddings import Embedder
 from kinet.errors import KinetError
 from kinet.extraction.recording import Refused
+from kinet.files import digest_of
 from kinet.library.finding import SHORTEST, Match, Query, Shelf, require_range, search
 from kinet.library.pieces import embed_pieces
+from kinet.library.snapshot import prefix_of
 from kinet.library.sounds import SoundFile, SoundJob, read_sound
 from kinet.library.store import Store
 from kinet.reading import PathLike
@@ -70,25 +74,54 @@ class Asked:
     load: Callable[[], Embedder]
     top: int
     threshold: float
-    aligned: int
+    aligned: int | None
 
     def answer(self, path: Path, read: SoundFile | Refused | Death) -> Answer:
-        """The answer to a query file."""
+        """The answer to a query file that was read."""
         if isinstance(read, Death):
             return Answer(path, f"the process that read it was {read.reason}")
         if isinstance(read, Refused):
             return Answer(path, " ".join(read.message.split()))
+        answer = Answer(path, "", read.title, read.seconds)
         if read.seconds < SHORTEST:
-            fault = f"{read.seconds:.1f} s long; need at least {SHORTEST:.0f} s to find a song"
-            return Answer(path, fault, read.title, read.seconds)
+            return _refused(answer)
         here, embedder = self.store.identity(), self.load()
         try:
             rows = embed_pieces(embedder, read.hpcp, here.piece, here.hop)
-            query = Query(read.hpcp, rows, read.sha256)
+        except KinetError as error:
+            return replace(answer, fault=str(error))
+        return self._found(answer, Query(read.hpcp, rows, read.sha256))
+
+    def answer_of_known(self, path: Path) -> Answer | None:
+        """The answer to a query whose content is in the library, which need not be read."""
+        try:
+            is_file = stat.S_ISREG(os.stat(path).st_mode)
+            digest = bytes.fromhex(digest_of(path)) if is_file else b""
+        except (OSError, ValueError):
+            return None  # who reads it says why
+        snapshot = self.shelf.snapshot
+        for place in np.flatnonzero(snapshot.hashes == prefix_of(digest)) if digest else ():
+            number = int(snapshot.numbers[place])
+            held, seconds = self.store.recording(number)
+            if held == digest:
+                query = Query(self.shelf.hpcp(number), self.store.embeddings_of(number), digest)
+                title = self.shelf.files[number][0].title
+                return self._found(Answer(path, "", title, seconds), query)
+        return None
+
+    def _found(self, answer: Answer, query: Query) -> Answer:
+        if answer.seconds < SHORTEST:
+            return _refused(answer)
+        try:
             found = search(self.shelf, query, self.top, self.threshold, self.aligned)
         except KinetError as error:
-            return Answer(path, str(error), read.title, read.seconds)
-        return Answer(path, "", read.title, read.seconds, found, read.hpcp)
+            return replace(answer, fault=str(error))
+        return replace(answer, matches=found, hpcp=query.hpcp)
+
+
+def _refused(answer: Answer) -> Answer:
+    fault = f"{answer.seconds:.1f} s long; need at least {SHORTEST:.0f} s to find a song"
+    return replace(answer, fault=fault)
 
 
 def read_queries(
@@ -105,15 +138,24 @@ def read_queries(
         If a number of `asked` is out of range.
     """
     require_range(asked.top, asked.threshold)
-    features = asked.shelf.features
-    jobs = {SoundJob(Path(query), features): None for query in queries}
+    paths = list(dict.fromkeys(map(Path, queries)))
     answers: dict[Path, Answer] = {}
 
-    def finished(job: SoundJob, result: SoundFile | Refused | Death) -> bool:
-        answers[job.path] = asked.answer(job.path, result)
+    def keep(answer: Answer) -> bool:
+        answers[answer.path] = answer
         if progress:
-            progress(len(answers), len(jobs))
+            progress(len(answers), len(paths))
         return True
 
-    work_off(read_sound, list(jobs), min(workers or cores(), max(1, len(jobs))), finished)
+    for path in paths:
+        known = asked.answer_of_known(path)
+        if known:
+            keep(known)
+    jobs = [SoundJob(path, asked.shelf.features) for path in paths if path not in answers]
+    work_off(
+        read_sound,
+        jobs,
+        min(workers or cores(), max(1, len(jobs))),
+        lambda job, result: keep(asked.answer(job.path, result)),
+    )
     return [answers[Path(query)] for query in queries]

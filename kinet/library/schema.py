@@ -250,13 +250,14 @@ def speaking_of(path: Path) -> Iterator[None]:
                 f"{show_path(path)} cannot be read or written ({text}); what was added stays"
             ) from error
         raise damaged(path, text) from error
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeError) as error:
         raise damaged(path, str(error)) from error
 
 
 def damaged(path: Path, what: str) -> DataError:
     """The error for a library whose content is not what was written."""
+    why = " ".join(what.split())
     return DataError(
-        f"{show_path(path)} is damaged ({what}); kinet index check tells where, and a library can "
+        f"{show_path(path)} is damaged ({why}); kinet index check tells where, and a library can "
         "be made again from its recordings"
     )

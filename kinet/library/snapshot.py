@@ -97,6 +97,11 @@ class Snapshot:
             begin = end
 
 
+def prefix_of(sha256: bytes) -> np.uint64:
+    """What `Snapshot.hashes` holds of a SHA-256."""
+    return np.frombuffer(sha256[:8], np.uint64)[0]
+
+
 def take_snapshot(store: Store) -> Snapshot:
     """The snapshot of a library as it is now, from its cache if that is of now.
 

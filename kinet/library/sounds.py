@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import FeatureError, read_hpcp
 from kinet.extraction.recording import Refused, hear
+from kinet.extraction.titles import has_number, read_name
 from kinet.files import digest_of
 from kinet.reading import reason
 
 #: Files that hold HPCP already.
 FEATURES = ".npy"
-_NUMBER = re.compile(r"^\d{1,3}(?:[\s._-]+|$)")
 
 
 @dataclass(frozen=True)
@@ -89,23 +88,25 @@ def read_sound(job: SoundJob, check: Callable[[], None]) -> SoundFile | Refused:
 
 
 def file_tags(path: Path) -> tuple[str, str]:
-    """Title and artist of a file: of its tags, else the title of its name."""
+    """Title and artist of a file: of its tags, else of its name."""
     from kinet.audio.tags import read_tags
 
     tags = read_tags(path)
-    return tags.get("title") or title_of(path), tags.get("artist", "")
+    title, artist = said_by_name(path)
+    return tags.get("title", title), tags.get("artist", artist)
 
 
-def title_of(path: Path) -> str:
-    """The title that a file's name says.
+def said_by_name(path: Path) -> tuple[str, str]:
+    """Title and artist that a file's name says; the artist may be empty.
 
     Examples
     --------
-    >>> title_of(Path("01 - Let_It_Be.mp3")), title_of(Path("99.mp3"))
-    ('Let It Be', '99')
+    >>> said_by_name(Path("01 - Let_It_Be (Live).mp3")), said_by_name(Path("Muse - Feeling Good"))
+    (('Let It Be (Live)', ''), ('Feeling Good', 'Muse'))
     """
-    text = path.stem.replace("_", " ").strip()
-    return _NUMBER.sub("", text).strip() or text
+    stem = path.stem.replace("_", " ")
+    name = read_name(stem, has_number(stem))
+    return f"{name.title} ({name.remark})" if name.remark else name.title, name.artist
 
 
 def _heard(job: SoundJob, check: Callable[[], None]) -> tuple[NDArray[np.float32], float] | Refused:

@@ -194,6 +194,13 @@ class Store:
         rows = self._rows("SELECT * FROM recordings WHERE sha256 = ?", (sha256,))
         return rows[0][0] if rows else None
 
+    def recording(self, number: int) -> tuple[bytes, float]:
+        """SHA-256 and seconds of a recording."""
+        rows = self._rows("SELECT * FROM recordings WHERE id = ?", (number,))
+        if len(rows) != 1:
+            raise damaged(self.path, f"{len(rows)} recordings of number {number}")
+        return rows[0][1], rows[0][2]
+
     def put_file(self, file: File) -> None:
         """Put a file in, or in place of the one of the same path; within `writing`."""
         self._take_out(file.path, keep=file.recording)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kinet.errors import DataError
 from kinet.library.calibration import Calibration, calibrate
-from kinet.library.finding import Query, Shelf, compared, shortlist
+from kinet.library.finding import Query, Shelf, compare_pairs, shortlist
 from kinet.library.rows import Sound
 from kinet.library.store import Store
 from kinet.reading import show_path
@@ -118,12 +118,7 @@ def calibrate_library(
     for place in known:
         for other, similarity in _pairs_with(store, shelf, place, songs):
             pairs.setdefault((min(place, other), max(place, other)), similarity)
-    scores = []
-    for done, ((one, other), similarity) in enumerate(pairs.items(), start=1):
-        query = Query(shelf.hpcp(numbers[one]), snapshot.vectors[:0], b"")
-        scores.append(compared(shelf, query, other, similarity).score)
-        if progress:
-            progress(done, len(pairs))
+    scores = [match.score for _, match in compare_pairs(shelf, pairs, progress)]
     labels = [songs[one] == songs[other] for one, other in pairs]
     return calibrate(scores, list(pairs.values()), labels)
 

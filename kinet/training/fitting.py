@@ -30,7 +30,7 @@ from kinet.training.data import Batches, EpochData
 from kinet.training.epochs import Epochs, momentum_for, shorten_averages
 from kinet.training.keeping import Keeper, Listener, is_finished
 from kinet.training.lists import require_lists
-from kinet.training.log import Record, RunLog
+from kinet.training.log import Record, RunLog, write_history
 from kinet.training.ranking import Ranking
 from kinet.training.runs import RunFolders
 
@@ -132,6 +132,8 @@ def train(
         # A run that was killed in its first epoch has nothing to go on from: it begins again.
         if resume and task.folders.last.exists():
             history = _restore(task.folders.last, model)
+        if history:  # killed after its checkpoint, an epoch may not have come into the table
+            write_history(task.folders.logs, history)
         if is_finished(history, task.training):
             return history
         with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:

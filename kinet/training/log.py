@@ -14,6 +14,7 @@ from tensorboardX import SummaryWriter
 from kinet.files import write_text_atomically
 
 Record = dict[str, Any]
+HISTORY = "history.csv"
 MEASURES = ("map", "p10", "mr1", "hit1")
 
 
@@ -30,7 +31,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, first_epoch: int) -> None:
-        self._csv = folder / "history.csv"
+        self._folder = folder
         self._events = SummaryWriter(str(folder), purge_step=first_epoch)
 
     def __enter__(self) -> RunLog:
@@ -46,14 +47,25 @@ class RunLog:
 
     def write(self, history: Sequence[Record]) -> None:
         """Write the CSV anew, and the last record as events."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-        write_text_atomically(self._csv, text.getvalue())
+        write_history(self._folder, history)
         record = history[-1]
         for name, value in record.items():
             if name != "epoch":
                 group = "validation" if name in MEASURES else "train"
                 self._events.add_scalar(f"{group}/{name}", value, record["epoch"])
         self._events.flush()
+
+
+def write_history(folder: Path, history: Sequence[Record]) -> None:
+    """Write ``history.csv`` anew, a line for each epoch; there must be one.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text_atomically(folder / HISTORY, text.getvalue())

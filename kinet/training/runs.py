@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from kinet.config import ModelConfig, TrainConfig
 from kinet.errors import CheckpointError, DataError, SettingsError, first_line
 from kinet.files import write_text_atomically
+from kinet.locks import alone_in
 
 MODELS = Path("models")
 LOGS = Path("log")
@@ -64,6 +66,17 @@ class RunFolders:
         """Make both folders."""
         self.models.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Make the folders of the run, and refuse a second process that trains in them.
+
+        Raises
+        ------
+        DataError
+            On entering, if another process is at work there.
+        """
+        busy = f"another training is at work in {self.models}; wait for it, or choose another tag"
+        return alone_in(self.models, busy)
 
     def write_settings(self, values: Mapping[str, Any]) -> None:
         """Write the run's settings, folders made as needed."""

@@ -122,7 +122,8 @@ def write_corpus(
     ...     corpus.tracks, corpus.test_list.name, len(corpus.test_list.read_text().splitlines())
     (12, 'CHORALES-TEST', 4)
     """
-    _check_numbers(songs, versions, seed, workers)
+    if workers is not None and workers < 1:
+        raise SettingsError(f"workers is {workers!r}; allowed: an integer from 1")
     settings = corpus_settings(songs, versions, seed)
     report = progress or (lambda done, steps: None)
     corpus = _layout(Path(folder), songs, versions)
@@ -163,9 +164,12 @@ def corpus_settings(songs: int, versions: int, seed: int) -> dict[str, Any]:
 
     Raises
     ------
+    SettingsError
+        If a number is out of range.
     DataError
         If music21 is not installed.
     """
+    _check_numbers(songs, versions, seed)
     return {
         "format": FORMAT,
         "songs": songs,
@@ -176,13 +180,12 @@ def corpus_settings(songs: int, versions: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _check_numbers(songs: int, versions: int, seed: int, workers: int | None) -> None:
+def _check_numbers(songs: int, versions: int, seed: int) -> None:
     most = len(TRANSPOSITIONS)
     for name, value, fits, allowed in (
         ("songs", songs, songs >= LEAST_SONGS, f"an integer from {LEAST_SONGS}"),
         ("versions", versions, 2 <= versions <= most, f"an integer from 2 to {most}"),
         ("seed", seed, seed >= 0, "an integer from 0"),
-        ("workers", workers, workers is None or workers >= 1, "an integer from 1"),
     ):
         if not fits:
             raise SettingsError(f"{name} is {value!r}; allowed: {allowed}")

@@ -1,0 +1,156 @@
+"""A file that was damaged or cut gives an error or the right answer, whatever was hit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import libraries
+import numpy as np
+import pytest
+from libraries import library_of, tune, version, write
+
+from kinet.errors import KinetError
+from kinet.library import Library, finding
+from kinet.library import library as library_module
+from kinet.matching import Alignment
+
+PAGE = 4096
+TIMES = 3000 if os.environ.get("KINET_SLOW") else 250
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A library's file, what it holds, and what it answers to a query."""
+    folder = tmp_path_factory.mktemp("whole")
+    library_of(folder, songs=8).close()
+    query = write(folder / "q.npy", version(2, 7, 20, 60))
+    return (
+        (folder / "library.sqlite").read_bytes(),
+        query,
+        said_by(folder / "library.sqlite", query),
+    )
+
+
+def quick_align(a, b, config=None):
+    """In place of the alignment, which is not what is tested: it tells recordings apart."""
+    return Alignment(float(b[0, 0]) / 2, 0, 1.0, ())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_alignment():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "align", quick_align)
+        embedder = libraries_embedder()
+        patch.setattr(library_module.Library, "_embed", lambda self: embedder)
+        yield
+
+
+def libraries_embedder():
+    from kinet.library.models import find_model
+
+    return find_model(libraries.MODEL).load()
+
+
+def said_by(path, query):
+    """All that a library says: its files, and an answer."""
+    with Library.open(path) as library:
+        [answer] = library.find([query], workers=1)
+        if answer.fault:
+            raise KinetError(answer.fault)
+        return library.files(), library.durations(), answer
+
+
+def answer_or_error(path, query):
+    try:
+        return said_by(path, query)
+    except KinetError as error:
+        return str(error)
+
+
+def damages(content, rng):
+    """A bit, a byte, some bytes, a page of zeros, two pages in each other's place, a cut."""
+    pages = len(content) // PAGE
+    while True:
+        broken = bytearray(content)
+        place = int(rng.integers(len(content)))
+        broken[place] ^= 1 << int(rng.integers(8))
+        yield "bit", place, bytes(broken)
+        # The first page says what all the others are.
+        broken = bytearray(content)
+        place = int(rng.integers(PAGE))
+        broken[place] = int(rng.integers(256))
+        yield "byte of the first page", place, bytes(broken)
+        broken = bytearray(content)
+        place = int(rng.integers(len(content) - 16))
+        broken[place : place + 16] = rng.bytes(16)
+        yield "bytes", place, bytes(broken)
+        broken = bytearray(content)
+        place = int(rng.integers(1, pages)) * PAGE
+        broken[place : place + PAGE] = bytes(PAGE)
+        yield "page", place, bytes(broken)
+        broken = bytearray(content)
+        one, other = (int(n) * PAGE for n in rng.integers(1, pages, 2))
+        broken[one : one + PAGE] = content[other : other + PAGE]
+        broken[other : other + PAGE] = content[one : one + PAGE]
+        yield "pages", (one, other), bytes(broken)
+        place = int(rng.integers(len(content)))
+        yield "cut", place, content[:place]
+
+
+def test_damage_gives_an_error_or_the_right_answer(whole, tmp_path):
+    content, query, right = whole
+    rng = np.random.default_rng(int(os.environ.get("KINET_SEED", 0)))
+    path = tmp_path / "library.sqlite"
+    refused = 0
+    for _, (kind, place, broken) in zip(range(TIMES), damages(content, rng), strict=False):
+        for left in tmp_path.glob("library.sqlite*"):
+            left.unlink()
+        path.write_bytes(broken)
+        said = answer_or_error(path, query)
+        if isinstance(said, str):
+            assert "\n" not in said
+            refused += 1
+        else:
+            assert said == right, f"{kind} at {place}: another answer"
+    # Some hit what nothing depends on: the rest of a page, an index that no answer needs.
+    assert 0.3 * TIMES < refused < TIMES
+
+
+def test_check_tells_what_is_damaged(whole, tmp_path):
+    content, _, _ = whole
+    path = tmp_path / "library.sqlite"
+    place = content.index(np.load(whole[1].with_name("s3_0.npy"))[:20].tobytes()[:64])
+    path.write_bytes(content[:place] + b"\0" + content[place + 1 :])
+    with Library.open(path) as library:
+        [fault] = library.check()
+    assert "is damaged (a row of hpcp)" in fault
+
+
+def test_a_log_that_ends_anywhere_gives_a_state_that_was_acknowledged(tmp_path):
+    """What a power cut leaves: the log of all changes, up to any byte of it."""
+    states = []
+    with Library.create(tmp_path / "l", libraries.MODEL) as library:
+        paths = [write(tmp_path / f"{n}.npy", tune(n, 30)) for n in range(4)]
+        for path in paths:
+            library.add([path], workers=1)
+            states.append([file.path for file in library.files()])
+        library.remove(paths[:1])
+        states.append([file.path for file in library.files()])
+        (tmp_path / "copy").mkdir()
+        log = (tmp_path / "l-wal").read_bytes()
+        main = (tmp_path / "l").read_bytes()
+    assert states[-2:] == [paths, paths[1:]]
+    seen = []
+    for end in [*range(0, len(log), 1000), len(log)]:
+        shutil.rmtree(tmp_path / "copy")
+        (tmp_path / "copy").mkdir()
+        (tmp_path / "copy" / "l").write_bytes(main)
+        (tmp_path / "copy" / "l-wal").write_bytes(log[:end])
+        with Library.open(tmp_path / "copy" / "l") as library:
+            found = [file.path for file in library.files()]
+            assert library.check() == []
+        assert found in [[], *states]
+        if found not in seen:
+            seen.append(found)
+    assert seen == [[], *states]
