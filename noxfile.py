@@ -25,6 +25,7 @@ WITHOUT_BACKEND = [
     "tests/test_architecture.py",
     "tests/test_audio.py",
     "tests/test_audio_fuzz.py",
+    "tests/test_bad_calls.py",
     "tests/test_baselines.py",
     "tests/test_batches.py",
     "tests/test_benchmarks.py",
@@ -140,13 +141,13 @@ def plugin(session: nox.Session) -> None:
 
 @nox.session
 def readme(session: nox.Session) -> None:
-    """README's commands, in a clean folder, as a new user would: the first, and on own data.
+    """README's commands, in a clean folder, as a new user would: the first, and all others.
 
     The training of own data has two epochs in place of its 100.
     """
     source = Path("README.md").read_text()
     command = re.findall(r"```console\n(.*?)```", source, re.DOTALL)[0].strip()
-    on_own_data = re.findall(r"```bash\n(.*?)```", source, re.DOTALL)[0]
+    on_own_data = "".join(re.findall(r"```bash\n(.*?)```", source, re.DOTALL))
     on_own_data = re.sub(r"^kinet train\b", r"\g<0> --epochs 2", on_own_data, flags=re.MULTILINE)
     root = Path.cwd()
     with session.chdir(session.create_tmp()):

@@ -24,7 +24,6 @@ from document_choice import (
     original_section,
     points,
 )
-from document_excerpts import excerpts_section
 from document_models import (
     accuracy_section,
     exported_section,
@@ -59,8 +58,7 @@ BEHIND = """\
 - [What each step of the fast form gives](benchmarks/steps.md), and where the time goes
 - [Exported files](benchmarks/exported.md)
 - [Accuracy](benchmarks/accuracy.md) of every model, trained alike
-- [Around the network](benchmarks/around.md): features beside Essentia, excerpts, the loader, the
-  metrics
+- [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 """
 
@@ -131,11 +129,7 @@ def _alone(section: Section, reports: Reports, benchmark: str) -> str:
 
 def _around(reports: Reports) -> str:
     parts = [_page("Around the network", reports, {"throughput": [loader_section]})]
-    for name, section in (
-        ("excerpts", excerpts_section),
-        ("evaluation", _evaluation),
-        ("extraction", _extraction),
-    ):
+    for name, section in (("evaluation", _evaluation), ("extraction", _extraction)):
         if name in reports:
             parts.append(_under(section(reports[name]), reports[name]))
     return "\n".join(parts)

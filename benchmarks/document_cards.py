@@ -13,6 +13,11 @@ HEAD = """\
 Made by `python benchmarks/document.py` from the cards beside the weights; `kinet models NAME`
 prints a card. `kinet.load(NAME)`, `--model-file NAME` and `--init NAME` take them by name. How to
 make them again stands in `benchmarks/README.md`.
+
+```bash
+kinet models
+kinet models small
+```
 """
 SYSTEMS = {
     "mean chroma": "mean of the pitch classes, best of 12 keys",

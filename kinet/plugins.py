@@ -74,9 +74,11 @@ def import_file(file: str | os.PathLike[str]) -> None:
     'one convolution'
     >>> blocks.registry.unregister("example")
     """
-    path = Path(file).resolve()
-    if not path.is_file() or path.suffix != ".py":
+    # Before it is resolved: a link that leads to itself cannot be.
+    path = Path(file)
+    if not path.is_file() or path.resolve().suffix != ".py":
         raise PluginError(f"no plug-in file {file}; need a Python file, NAME.py")
+    path = path.resolve()
     if not _is_loaded(path):
         _require_own_name(path)
         before = _registered()

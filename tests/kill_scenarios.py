@@ -387,6 +387,7 @@ SCORES = (0.25, 0.5, 0.375)
 def trained(world: World) -> int:
     """Three epochs of a run, as far as it writes; the next one goes on after the last whole one."""
     from kinet.config import TrainConfig
+    from kinet.training.averages import Averages
     from kinet.training.keeping import Keeper
     from kinet.training.log import RunLog, write_history
 
@@ -413,7 +414,7 @@ def trained(world: World) -> int:
             if history:  # as kinet.training.fitting does it
                 write_history(folders.logs, history)
             with RunLog(folders.logs, first_epoch=len(history) + 1) as log:
-                keeper = Keeper(folders, training, history, None, log)
+                keeper = Keeper(folders, training, history, None, log, Averages())
                 keeper.set_model(Model(b""))
                 for epoch in range(len(history), len(SCORES)):
                     keeper.on_epoch_begin(epoch)

@@ -38,6 +38,9 @@ import throughput  # noqa: E402
 import timing  # noqa: E402
 from arithmetic import convolutions, multiply_adds  # noqa: E402
 
+SLOW = pytest.mark.skipif(
+    not os.environ.get("KINET_SLOW"), reason="takes half a minute or more; KINET_SLOW=1 runs it"
+)
 BACKEND = keras.config.backend()
 SMALL = [
     *("--block", "wider", "--stages", "1", "--channels", "4", "--vectors", "135"),
@@ -173,6 +176,7 @@ def test_steps_are_told_apart_by_their_names(name, kind):
     assert steps.kind_of(name) == kind
 
 
+@SLOW
 def test_where_the_time_goes(tmp_path):
     # In a process of its own: a profiler listens to all of it.
     out = tmp_path / "throughput.json"
@@ -231,6 +235,7 @@ def test_exported_forms_are_measured_with_their_map(here, tmp_path, monkeypatch,
     assert "| S = 1, 4 channels, attention none | onnx float32 |  |  |  |  |" in section
 
 
+@SLOW
 def test_a_cell_chooses_its_backend_before_keras_is_loaded(tmp_path):
     program = [sys.executable, str(BENCHMARKS / "throughput.py"), *QUICK]
     program += ["--part", "inference", "--part", "loader", "--pitch-axis", "circular"]
@@ -267,6 +272,7 @@ def test_the_reference_embeds_one_track_at_a_time(rng, monkeypatch):
     np.testing.assert_allclose(rows, model.predict_on_batch(tracks), atol=1e-5)
 
 
+@SLOW
 def test_each_step_is_taken_away_alone(here, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "OPENVINO", ("float32",))
     out = tmp_path / "ablation.json"

@@ -510,7 +510,7 @@ def test_a_process_that_only_writes(models, tmp_path):
     network, description = load_network(models["fixed"])
     target = tmp_path / "x.onnx"
     job = {"model_file": str(models["fixed"]), "target": str(target), "format": "onnx"}
-    job["precision"] = "float32"
+    job |= {"precision": "float32", "plugins": []}
     form = FORMATS["onnx"]
     exporting._run_child(
         choose_converter(form).backend, {**job, "tasks": ["write"]}, tmp_path, form

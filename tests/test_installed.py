@@ -27,10 +27,11 @@ def test_train_and_eval(tmp_path):
         melody = rng.random((120, 12)).astype(np.float32)
         for version in range(2):
             np.save(tmp_path / "data" / f"{song}_{version}.npy", np.roll(melody, version, axis=1))
-    lines = "".join(f"{song} {version}\n" for song in range(4) for version in range(2))
-    (tmp_path / "list").write_text(lines)
+    lines = [f"{song} {version}\n" for song in range(4) for version in range(2)]
+    (tmp_path / "list").write_text("".join(lines[:4]))
+    (tmp_path / "other").write_text("".join(lines[4:]))
     small = ["--block", "simple", "-S", "1", "--channels", "4", "--time-field", "12"]
-    lists = ["--data-dir", "data", "--train-list", "list", "--validation-list", "list"]
+    lists = ["--data-dir", "data", "--train-list", "list", "--validation-list", "other"]
     short = ["--vectors", "110", "--epochs", "1"]
     trained = kinet("train", *small, *short, *lists, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr

@@ -315,7 +315,7 @@ def test_the_version_and_the_models_that_come_with_kinet():
     from importlib.metadata import version
 
     assert kinet.__version__ == version("mulkinet")
-    assert kinet.list_models() == []
+    assert kinet.list_models() == ["small"]
     assert set(kinet.__all__) <= set(dir(kinet))
     for name in kinet.__all__:
         assert getattr(kinet, name) is not None

@@ -134,6 +134,48 @@ def test_the_longest_passage_counts_however_short_it_is():
     assert [length for _, length in passages_of(np.eye(5, dtype=bool), 5, 99)[0]] == [5]
 
 
+def test_of_two_equally_long_ways_the_one_at_one_tempo_is_taken():
+    found, _ = passages_of(matrix(".#. ##. ..#"), 5, 9)
+    assert [path.tolist() for path, _ in found] == [[[1, 1], [2, 2]]]
+
+
+def test_of_a_passage_no_column_is_taken_again():
+    recurrence = np.zeros((60, 60), bool)
+    recurrence[range(30), range(30)] = True
+    recurrence[range(40, 55), range(5, 20)] = True
+    assert [length for _, length in passages_of(recurrence, 5, 1)[0]] == [30]
+
+
+def test_a_further_passage_does_not_bridge_an_earlier_one():
+    """Four moves, of which three are gaps, would lead from one of the shorter ones to the other."""
+    recurrence = np.zeros((15, 31), bool)
+    recurrence[range(4), range(20, 24)] = True
+    recurrence[range(4, 11), range(7)] = True
+    recurrence[range(11, 15), range(27, 31)] = True
+    assert [length for _, length in passages_of(recurrence, 5, 1)[0]] == [7, 4, 4]
+
+
+def test_the_longest_passage_comes_first_wherever_it_was_found():
+    recurrence = np.zeros((80, 120), bool)
+    recurrence[range(30), range(30)] = True
+    recurrence[range(40, 50), range(50, 60)] = True  # beyond a bridge of the longest path
+    recurrence[range(60, 75), range(32, 47)] = True
+    assert [length for _, length in passages_of(recurrence, 5, 1)[0]] == [30, 15, 10]
+
+
+def test_what_a_path_left_early_is_joined_to_its_passage():
+    recurrence = np.zeros((50, 70), bool)
+    recurrence[range(24), range(24)] = True  # the path leaves it when four rows are left
+    recurrence[range(30, 50), range(46, 66)] = True
+    (first, second), longest = passages_of(recurrence, 5, 1)
+    assert longest < 20 + 24
+    assert [path[[0, -1]].tolist() for path, _ in (first, second)] == [
+        [[0, 0], [23, 23]],
+        [[30, 46], [49, 65]],
+    ]
+    assert [first[1], second[1]] == [24, 20]
+
+
 def test_nothing_recurs_where_nothing_is_heard():
     silence = np.zeros((20, 12), np.float32)
     assert not cross_recurrence(silence, silence).any()
@@ -158,6 +200,7 @@ def test_the_common_key_is_found_by_a_common_passage(semitones):
     passage, other = tune(20), np.roll(tune(60, seed=1), 6, axis=1)
     a, b = np.vstack([other[:30], passage]), np.vstack([passage, other[30:]])
     assert (common_key(passage, np.roll(b, semitones, axis=1)) + semitones) % 12 == 0
+    assert common_key(np.roll(b, semitones, axis=1), passage) == semitones
     assert common_key(a, a) == 0
 
 

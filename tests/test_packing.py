@@ -377,12 +377,12 @@ def test_training_and_evaluation_take_a_packed_file_in_place_of_a_folder(
             np.save(tmp_path / "data" / f"{song}_{version}.npy", np.roll(melody, version, axis=1))
             lines.append(f"{song} {version}\n")
     (tmp_path / "list").write_text("".join(lines))
+    (tmp_path / "validation").write_text("".join(lines[:-1]))
     monkeypatch.chdir(tmp_path)
     assert run(["pack", "list", "--data-dir", "data", "--out", "all.pack"]) == 0
     small = "-S 1 --block simple --attention none --channels 4 --time-field 12 --epochs 1"
-    small += (
-        " --vectors 100 --batch-size 4 --train-list list --validation-list list --embedding-size 4"
-    )
+    small += " --vectors 100 --batch-size 4 --embedding-size 4"
+    small += " --train-list list --validation-list validation"
     assert run(["train", *small.split(), "--data-dir", "all.pack", "--tag", "a"]) == 0
     maps = []
     for data in ("data", "all.pack"):

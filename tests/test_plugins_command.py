@@ -79,3 +79,13 @@ def test_it_loads_neither_keras_nor_a_backend():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_file_that_is_a_link_to_itself_is_no_plugin(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    assert run(["plugins", "--plugin", "loop.py"]) == 1
+    assert capsys.readouterr().err == (
+        "kinet: no plug-in file loop.py; need a Python file, NAME.py\n"
+    )

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import kinet
@@ -15,6 +16,7 @@ from kinet.errors import DataError
 from kinet.pictures import draw_distances
 
 LIBRARIES = ("music21", "matplotlib")
+BACKEND = keras.config.backend()
 pytestmark = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in LIBRARIES),
     reason="needs the extra quickstart",
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
     out = tmp_path / "quickstart"
-    command = ["quickstart", "--out", str(out), "--songs", "6", "--versions", "3"]
+    command = ["quickstart", "--train", "--out", str(out), "--songs", "6", "--versions", "3"]
     assert run([*command, "--epochs", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["songs"], report["tracks"]) == (2, 6)
@@ -69,8 +71,27 @@ def test_quickstart_writes_trains_evaluates_and_draws(tmp_path, capsys):
 
 
 def test_more_songs_than_there_are(tmp_path, capsys):
-    assert run(["quickstart", "--out", str(tmp_path), "--songs", "1"]) == 1
-    assert "songs" in capsys.readouterr().err
+    assert run(["quickstart", "--train", "--out", str(tmp_path), "--songs", "3"]) == 1
+    assert "songs is 3; allowed: an integer from 6" in capsys.readouterr().err
+
+
+def test_quickstart_finds_a_recording_and_writes_a_page(tmp_path, capsys):
+    command = ["quickstart", "--out", str(tmp_path), "--songs", "3", "--backend", BACKEND]
+    assert run([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert len(list(Path(report["folder"]).glob("*.flac"))) == 3
+    assert report["songs"][report["rank"] - 1]["title"] == report["title"]
+    assert report["rank"] == 1
+    page = Path(report["page"]).read_text()
+    assert all(json.dumps(song["title"])[1:-1] in page for song in report["songs"])
+
+    # The same again makes nothing anew, and speaks to a person.
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.flac")}
+    assert run(command) == 0
+    shown = capsys.readouterr()
+    assert report["title"] in shown.out
+    assert "its own song has rank 1 of 3" in shown.err
+    assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 def test_without_matplotlib_the_picture_says_what_to_install(tmp_path, monkeypatch, rng):

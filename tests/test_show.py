@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,9 +207,15 @@ def test_tracks_much_shorter_than_what_a_model_looks_at_are_told(here, capsys):
     say_of_short_tracks(opened, tracks, None)
     assert " ".join(capsys.readouterr().err.split()) == (
         "2 of 3 tracks are shorter than half of the 100 vectors (46 s) that the model looks at, "
-        "the shortest has 20 (9 s): the rest of them is zeros, and they are found less often than "
-        "whole recordings"
+        "the shortest has 20 (9 s); less is found of them than of whole recordings"
     )
     say_of_short_tracks(opened, tracks, 40)
     say_of_short_tracks(opened, tracks[:1], None)
     assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_comes_with_kinet_is_shown_by_its_name(capsys):
+    assert run(["show", "small", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    card = json.loads(Path(said["path"]).with_suffix(".json").read_text())
+    assert said["digest"] == card["sha256"]

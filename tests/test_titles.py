@@ -276,3 +276,13 @@ def test_a_reading_does_not_go_with_a_data_set(tmp_path, capsys):
     command = ["extract", "--dataset", "covers80", str(tmp_path), "--out", str(tmp_path / "x")]
     assert run([*command, "--songs-by", "tags"]) == 2
     assert "--songs-by is for folders of your own" in capsys.readouterr().err
+
+
+def test_a_file_that_is_named_beside_its_folder_is_the_same_recording(tmp_path):
+    for name in ("good.wav", "other.wav"):
+        (tmp_path / name).touch()
+    found = read_sources([tmp_path, tmp_path / "good.wav"])
+    assert [(source.path.name, source.fault) for source in found] == [
+        ("good.wav", ""),
+        ("other.wav", ""),
+    ]

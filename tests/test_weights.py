@@ -93,6 +93,23 @@ def test_models_tells_of_each_and_shows_a_card(capsys):
     assert "no model is called 'large'" in capsys.readouterr().err
 
 
+def test_commands_take_the_name(tmp_path, monkeypatch, chorales, capsys):
+    monkeypatch.chdir(tmp_path)
+    hpcp, songs, expected = chorales
+    (tmp_path / "features").mkdir()
+    for number, (song, each) in enumerate(zip(songs, hpcp, strict=True)):
+        np.save(tmp_path / "features" / f"{song}_{number}.npy", each)
+    (tmp_path / "list").write_text("".join(f"{s} {i}\n" for i, s in enumerate(songs)))
+    where = ["list", "--data-dir", "features", "--model-file", "small"]
+    assert run(["embed", *where, "--out", "rows.npz"]) == 0
+    with np.load("rows.npz") as file:
+        np.testing.assert_allclose(file["embeddings"], expected, atol=1e-5)
+        assert str(file["model"]) == weights.card("small").values["sha256"]
+    capsys.readouterr()
+    assert run(["eval", *where[1:], "--test-list", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hit1"] > 0.8
+
+
 def test_nothing_that_it_is_tested_on_was_trained_on():
     """By name; that works do not sound like what is tested on is what put them into the list."""
     held_out = (ROOT / "benchmarks" / "held_out.txt").read_text(encoding="utf-8").splitlines()

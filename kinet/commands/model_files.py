@@ -46,8 +46,10 @@ def is_export(path: Path) -> bool:
 
 
 def is_model(path: Path) -> bool:
-    """Whether a path is, by its name, a model file or an exported model."""
-    return path.suffix == ".keras" or is_export(path)
+    """Whether a path is, by its name, a model file, an exported model, or one of kinet's own."""
+    from kinet.weights import names
+
+    return path.suffix == ".keras" or is_export(path) or str(path) in names()
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def described(path: Path) -> dict[str, Any]:
     from kinet.export import read_export_metadata
     from kinet.files import digest_of
 
+    path = model_path(path)
     said = read_export_metadata(path) if is_export(path) else read_metadata(path).to_dict()
     return {"path": str(path), "digest": digest_of(path), **said}
 
@@ -109,6 +112,5 @@ def say_of_short_tracks(opened: ModelFile, tracks: Sequence[Track], vectors: int
     say(
         f"{short} of {len(tracks)} tracks are shorter than half of the {wanted} vectors "
         f"({wanted * seconds:.0f} s) that the model looks at, the shortest has {shortest} "
-        f"({shortest * seconds:.0f} s): the rest of them is zeros, and they are found less often "
-        "than whole recordings"
+        f"({shortest * seconds:.0f} s); less is found of them than of whole recordings"
     )

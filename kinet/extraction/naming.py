@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Of a file on its own nothing is known but its name, which is its song.
@@ -37,8 +37,9 @@ class Source:
     song_id: str
     version_id: str
     fault: str = ""
-    title: str = ""
-    artist: str = ""
+    # The same recording, whoever read its title.
+    title: str = field(default="", compare=False)
+    artist: str = field(default="", compare=False)
 
 
 def make_id(name: str) -> str:

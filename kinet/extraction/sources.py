@@ -104,7 +104,12 @@ def read_sources(
 
 def _marked(source: Source, origin: Hashable, songs: dict[Hashable, Source]) -> Source:
     """`source`, saying which other of `songs` has its id."""
-    others = [other for its_origin, other in songs.items() if its_origin != origin]
+    others = [
+        other
+        for its_origin, other in songs.items()
+        # A file may be named beside the folder that it lies in.
+        if its_origin != origin and os.path.abspath(other.path) != os.path.abspath(source.path)
+    ]
     if not others or source.fault:
         return source
     return replace(

@@ -97,7 +97,23 @@ def passages_of(
             first, last = piece[0], piece[-1] + 1
             rows[first[0] : last[0]] = columns[first[1] : last[1]] = False
         steps[~rows] = steps[:, ~columns] = _CLOSED
-    return sorted(found, key=lambda each: -each[1])[:most], longest
+    return sorted(_joined(found), key=lambda each: -each[1])[:most], longest
+
+
+def _joined(found: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
+    """Passages, of which those that go on where another one ends are one with it.
+
+    A path leaves a passage early if that brings it nearer to the next one: what it left comes as a
+    passage of its own.
+    """
+    joined: list[tuple[Path, int]] = []
+    for path, length in sorted(found, key=lambda each: each[0][0].tolist()):
+        ahead = path[0] - joined[-1][0][-1] if joined else np.zeros(2)
+        if ahead.min() > 0 and ahead.max() <= _FALL:
+            before, its_length = joined.pop()
+            path, length = np.vstack([before, path]), its_length + length
+        joined.append((path, length))
+    return joined
 
 
 def _pieces(path: Path, recurs: NDArray[np.bool_]) -> list[tuple[Path, int]]:
