@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import sqlite3
 
 import libraries
 import numpy as np
@@ -16,7 +19,7 @@ from kinet.library import library as library_module
 from kinet.matching import Alignment
 
 PAGE = 4096
-TIMES = 3000 if os.environ.get("KINET_SLOW") else 250
+TIMES = 3000 if os.environ.get("KINET_SLOW") else 280
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +72,10 @@ def answer_or_error(path, query):
 
 
 def damages(content, rng):
-    """A bit, a byte, some bytes, a page of zeros, two pages in each other's place, a cut."""
+    """A bit, a byte, bytes, a page of zeros, two pages exchanged, a row, a cut."""
     pages = len(content) // PAGE
+    # Leaves of tables with rows on them: type 13, and how many.
+    leaves = [n for n in range(1, pages) if content[n * PAGE] == 13 and content[n * PAGE + 4]]
     while True:
         broken = bytearray(content)
         place = int(rng.integers(len(content)))
@@ -94,6 +99,10 @@ def damages(content, rng):
         broken[one : one + PAGE] = content[other : other + PAGE]
         broken[other : other + PAGE] = content[one : one + PAGE]
         yield "pages", (one, other), bytes(broken)
+        broken = bytearray(content)
+        place = int(rng.choice(leaves)) * PAGE + 4
+        broken[place] -= 1
+        yield "last row of a page", place, bytes(broken)
         place = int(rng.integers(len(content)))
         yield "cut", place, content[:place]
 
@@ -115,6 +124,22 @@ def test_damage_gives_an_error_or_the_right_answer(whole, tmp_path):
             assert said == right, f"{kind} at {place}: another answer"
     # Some hit what nothing depends on: the rest of a page, an index that no answer needs.
     assert 0.3 * TIMES < refused < TIMES
+
+
+@pytest.mark.parametrize("table", ["recordings", "files", "hpcp", "embeddings"])
+def test_a_row_that_is_lost_is_noticed(whole, tmp_path, table):
+    content, _, _ = whole
+    path = tmp_path / "library.sqlite"
+    path.write_bytes(content)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"DROP TRIGGER {table}_went")
+        database.execute(f"DELETE FROM {table} WHERE rowid = 2")
+        database.commit()
+    with Library.open(path) as library:
+        faults = library.check()
+    assert any(
+        re.search(rf"is damaged \(\d+ rows of {table}, which are not all", f) for f in faults
+    )
 
 
 def test_check_tells_what_is_damaged(whole, tmp_path):
@@ -142,7 +167,7 @@ def test_a_log_that_ends_anywhere_gives_a_state_that_was_acknowledged(tmp_path):
         main = (tmp_path / "l").read_bytes()
     assert states[-2:] == [paths, paths[1:]]
     seen = []
-    for end in [*range(0, len(log), 1000), len(log)]:
+    for end in [*range(0, len(log), 4000), len(log)]:
         shutil.rmtree(tmp_path / "copy")
         (tmp_path / "copy").mkdir()
         (tmp_path / "copy" / "l").write_bytes(main)
