@@ -115,7 +115,7 @@ def test_multiply_adds_of_a_bottleneck_by_hand():
 def test_shapes_of_convolutions_are_those_of_the_network():
     for axis in ("unrolled", "circular"):
         for block in throughput.BLOCKS:
-            config = ModelConfig(
+            config = ModelConfig.original(
                 block=block, stages=3, pitch_axis=axis, channels=8, vectors=140, time_field=24
             )
             model = original.original_model(config)

@@ -46,7 +46,8 @@ class Apart(keras.losses.Loss):
 tracks = kinet.read_tracks("list", "features")
 data = kinet.TrainingData(tracks, vectors=100, batch_size=4, versions_per_song=2)
 for name, loss in (("theirs", Apart(0.25)), ("ours", kinet.losses.SupervisedContrastive(0.3))):
-    model = kinet.build("simple", 1, channels=8, time_field=12, vectors=100, embedding_size=8)
+    sizes = {"channels": 8, "time_field": 12, "vectors": 100, "embedding_size": 8}
+    model = kinet.build("simple", 1, attention=("channel", "temporal"), **sizes)
     model.compile("adam", loss=loss)
     model.fit(data, epochs=2, verbose=0, callbacks=[kinet.Ranking(tracks)])
     model.save(f"{name}.keras")
@@ -126,7 +127,11 @@ def test_a_file_by_keras_says_what_a_file_by_kinet_says(kept):
     by_keras, by_kinet = (read_metadata(kept / f"ours{name}.keras") for name in ("", "-by-kinet"))
     assert by_keras == by_kinet
     assert by_keras.model == ModelConfig(
-        "simple", 1, channels=8, time_field=12, vectors=100, embedding_size=8
+        *("simple", 1, ("channel", "temporal")),
+        channels=8,
+        time_field=12,
+        vectors=100,
+        embedding_size=8,
     )
     assert [use.name for use in by_keras.plugins] == ["simple", "channel", "temporal"]
 

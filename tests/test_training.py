@@ -218,7 +218,8 @@ def test_batches_hold_the_versions_of_songs(layout):
 
 
 def test_songs_of_one_version_are_left_out_and_counted(tmp_path):
-    tracks = [Track(s, v, tmp_path / "x") for s, v in (("a", "1"), ("a", "2"), ("b", "1"))]
+    ids = (("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"), ("c", "1"))
+    tracks = [Track(song, version, tmp_path / "x") for song, version in ids]
     batches = TrainingBatches(tracks, 110, 4, 2, seed=0)
     assert batches.left_out == 1
     with pytest.raises(DataError, match="of them with two versions; this loss compares versions"):

@@ -166,7 +166,7 @@ def require_layout(list_file: Path) -> None:
         f"no list {list_file} here; the default layout is {META}/<name>-TRAIN, -VAL and -TEST, as "
         f"kinet split LIST --out {META} writes them (lines '<song> <version>'), with "
         f"<song>_<version>.npy in {DATA_DIR} or {OWN_DATA_DIR}. Name your own lists and "
-        "--data-dir, or let kinet quickstart write a small corpus"
+        "--data-dir, or let kinet quickstart --train write a small corpus"
     )
 
 
