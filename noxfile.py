@@ -50,7 +50,6 @@ WITHOUT_BACKEND = [
     "tests/test_index_benchmark.py",
     "tests/test_inputs.py",
     "tests/test_inspection.py",
-    "tests/test_killed.py",
     "tests/test_library.py",
     "tests/test_library_damage.py",
     "tests/test_library_machine.py",
@@ -119,11 +118,12 @@ def tests(session: nox.Session, backend: str) -> None:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    # Two processes: tracing and compiling, most of the work, keep one core busy each.
+    # Two processes: tracing and compiling, most of the work, keep one core busy each. A file at a
+    # time, so that what it makes for all of its tests is made once.
     session.run(
         "pytest",
         "-q",
-        *("-n", "2", "--dist", "loadscope", "--durations", "12"),
+        *("-n", "2", "--dist", "loadfile", "--durations", "12"),
         *ignored,
         *session.posargs,
         env=environment,

@@ -33,8 +33,8 @@ from kinet.export.formats import FORMATS, Converter
 from kinet.metadata import Metadata
 from kinet.training.runs import RunFolders
 
-# Its operations need no threads, which a fork would not have.
-os.environ["KERAS_BACKEND"] = "numpy"
+# Keras's backend whose operations need no threads, which a fork would not have.
+BACKEND = "numpy"
 OLD, NEW = b"old " * 300, b"new content " * 500
 
 
@@ -488,4 +488,5 @@ def main(names: list[str]) -> dict[str, int | str]:
 
 
 if __name__ == "__main__":
+    os.environ["KERAS_BACKEND"] = BACKEND
     sys.stdout.write(json.dumps(main(sys.argv[1:] or list(SCENARIOS))))

@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from kill_scenarios import SCENARIOS
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="writers are killed in forks")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="writers are killed in forks"),
+    pytest.mark.skipif(not find_spec("jax"), reason="Keras's NumPy backend needs JAX"),
+]
 SCRIPT = Path(__file__).parent / "kill_scenarios.py"
 
 
