@@ -31,8 +31,9 @@ ANTHEMS-DEV, whose recordings are short: the shorter they are, the higher is cha
 SPEED = """\
 ## Milliseconds a pair
 
-Of processor time on one core, the least of many calls, on made-up recordings of equal length. Of
-`align` the rest is tracing the path and looking for further passages.
+Of processor time on one core, the least of many calls, on made-up recordings of equal length. The
+score needs the last three columns. Of `align` the rest is tracing the path and looking for further
+passages.
 """
 VARIED = """\
 ## Other settings
