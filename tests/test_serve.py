@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 import os
@@ -15,7 +14,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,14 +23,14 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("multipart")
 
-from starlette.testclient import TestClient  # noqa: E402
+from starlette.testclient import TestClient
 
-from kinet.cli import run  # noqa: E402
-from kinet.errors import SettingsError  # noqa: E402
-from kinet.library import Library  # noqa: E402
-from kinet.serving import Limits, children, desk, folder, serve  # noqa: E402
-from kinet.serving.limits import Refusal  # noqa: E402
-from kinet.serving.site import shown_name, site  # noqa: E402
+from kinet.cli import run
+from kinet.errors import SettingsError
+from kinet.library import Library
+from kinet.serving import Limits, children, desk, folder, serve
+from kinet.serving.limits import Refusal
+from kinet.serving.site import shown_name, site
 
 PORT = 8484
 HERE = f"http://127.0.0.1:{PORT}"
@@ -338,7 +336,7 @@ def test_a_recording_that_is_gone_has_no_page(client, reading, library, tmp_path
     finally:
         (tmp_path / "1.flac").rename(path)
     assert page.status_code == 404
-    assert message_of(page) == f"{path}: missing"
+    assert message_of(page) == f"{path}: no such file; need an audio file"
 
 
 def test_names_are_never_paths():
@@ -444,7 +442,7 @@ def test_a_port_that_is_taken_and_a_library_that_is_none(library, tmp_path, caps
         r"0, which takes any\n",
         told,
     )
-    with pytest.raises(SettingsError, match="port 70000 is not to be had"):
+    with pytest.raises(SettingsError, match="port 70000; allowed: from 1 to 65535, or 0"):
         serve(library, 70000)
     assert run(["serve", str(tmp_path / "none")]) == 1
     assert "none: missing; need a library" in capsys.readouterr().err

@@ -9,12 +9,13 @@ import click
 from kinet.commands.libraries import folder_or_library, model_name_option, settle, workers_option
 from kinet.commands.options import engine_options, path_type
 from kinet.commands.output import say
+from kinet.serving import PORT, serve
 
 
 @click.command("serve")
 @click.argument("where", metavar="FOLDER|LIBRARY", type=path_type)
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8484, help="0 takes one that is free."
+    "--port", type=click.IntRange(0, 65535), default=PORT, help="0 takes one that is free."
 )
 @model_name_option
 @engine_options
@@ -32,8 +33,6 @@ def command(
     Hand in a recording, see which songs it is a version of, and see and hear where they match.
     A folder is brought up to date first, as by kinet find. Only this machine can reach the page.
     """
-    from kinet.serving import serve
-
     settle(backend, gpu)
     with folder_or_library(where, model_file, workers) as library:
         path = library.info().path

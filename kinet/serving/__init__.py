@@ -87,10 +87,12 @@ def serve(
 
 
 def _listening(address: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise SettingsError(f"port {port}; allowed: from 1 to 65535, or 0, which takes a free one")
     try:
         return socket.create_server((address, port))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise SettingsError(
-            f"port {port} is not to be had ({getattr(error, 'strerror', None) or error}); allowed: "
-            "a free one from 1024 to 65535, or 0, which takes any"
+            f"port {port} is not to be had ({error.strerror or error}); allowed: a free one from "
+            "1024 to 65535, or 0, which takes any"
         ) from error
