@@ -15,7 +15,10 @@ nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "b
 # Of PyTorch, the registry's newest wheel for Linux may bring several GB of CUDA: pin one that
 # every session shares. Users are free to choose.
 BACKENDS = {
-    "tensorflow": ["-e", ".[test,tensorflow,onnx,openvino,int8,litert,export,quickstart,scores]"],
+    "tensorflow": [
+        "-e",
+        ".[test,tensorflow,onnx,openvino,int8,litert,export,quickstart,scores,serve]",
+    ],
     "jax": ["-e", ".[test,jax,pictures]"],
     "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx,pictures]"],
 }
@@ -68,6 +71,7 @@ WITHOUT_BACKEND = [
     "tests/test_renditions.py",
     "tests/test_runs.py",
     "tests/test_search.py",
+    "tests/test_serve.py",
     "tests/test_show.py",
     "tests/test_size.py",
     "tests/test_sources.py",

@@ -15,6 +15,7 @@ COMMANDS = {
     "find": "Find the songs of recordings in a folder of music, or in a library.",
     "duplicates": "Show which recordings of a folder or library are versions of each other.",
     "compare": "Find where two recordings match: passages, keys, tempi; hear both.",
+    "serve": "Open a page on this machine: drop a recording, see and hear its songs.",
     "index": "Keep a library: add, remove, list, info, check, compact, merge, calibrate.",
     "extract": "Make features of audio files.",
     "show": "Draw the HPCP of a recording or a feature file, or tell what a model is.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class TooLong(Refused):
+    """It holds more sound than was to be read."""
+
+
+@dataclass(frozen=True)
 class Unwritable:
     """The file cannot be written, and others could not be either."""
 
@@ -119,7 +125,10 @@ class Heard:
 
 
 def hear(
-    path: str | os.PathLike[str], config: FeatureConfig, check: Callable[[], None]
+    path: str | os.PathLike[str],
+    config: FeatureConfig,
+    check: Callable[[], None],
+    longest: float = math.inf,
 ) -> Heard | Refused:
     """Features of a recording, or why there are none.
 
@@ -130,13 +139,18 @@ def hear(
     config : FeatureConfig
     check : callable
         As of `make`.
+    longest : float
+        Seconds of sound, of which more is not read.
 
     Returns
     -------
     Heard or Refused
+        `TooLong` where there is more than `longest`.
     """
     try:
-        return Heard(*_hpcp_and_seconds(path, config, check))
+        return Heard(*_hpcp_and_seconds(path, config, check, longest))
+    except _TooLongError as error:
+        return TooLong(error.message)
     except AudioError as error:
         return Refused(error.message)
     except KinetError as error:
@@ -147,8 +161,15 @@ def hear(
         return Refused("not enough memory")
 
 
+class _TooLongError(AudioError):
+    """Found while it is decoded: what a file says of its length need not be true."""
+
+
 def _hpcp_and_seconds(
-    path: str | os.PathLike[str], config: FeatureConfig, check: Callable[[], None]
+    path: str | os.PathLike[str],
+    config: FeatureConfig,
+    check: Callable[[], None],
+    longest: float = math.inf,
 ) -> tuple[NDArray[np.float32], float]:
     samples = 0
 
@@ -157,6 +178,8 @@ def _hpcp_and_seconds(
         for chunk in read_chunks(path, config.sample_rate):
             check()
             samples += len(chunk)
+            if samples > longest * config.sample_rate:
+                raise _TooLongError(path, f"longer than {longest:g} s; need at most that")
             yield chunk
 
     hpcp = hpcp_of_blocks(counted(), config)

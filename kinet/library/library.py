@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from kinet.config import FeatureConfig
 from kinet.embeddings import Embedder
 from kinet.errors import DataError
 from kinet.extraction.naming import Source
@@ -21,6 +22,7 @@ from kinet.library.pieces import HOP, PIECE
 from kinet.library.queries import Answer, Asked, read_queries
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, take_snapshot
+from kinet.library.sounds import SoundFile
 from kinet.library.store import Store, require_same
 from kinet.library.upkeep import Compacted, calibrate_library, faults_of, merge_into
 from kinet.reading import PathLike, show_path
@@ -231,6 +233,10 @@ class Library:
         with self._store.reading():
             return {number: seconds for number, _, seconds in self._store.recordings()}
 
+    def features(self) -> FeatureConfig:
+        """How all HPCP in it were made, and those of queries are."""
+        return self._store.identity().features
+
     def info(self) -> Information:
         """What the library is and holds."""
         with self._store.reading():
@@ -291,6 +297,12 @@ class Library:
             shelf = self._shelf()
             asked = Asked(self._store, shelf, self._embed, top, threshold, aligned)
             return read_queries(asked, queries, workers, progress)
+
+    def find_read(self, path: Path, read: SoundFile, top: int = TOP) -> Answer:
+        """The answer to a query that `kinet.library.sounds.read_sound` has read, as of `find`."""
+        with self._store.reading():
+            asked = Asked(self._store, self._shelf(), self._embed, top, 0.0, None)
+            return asked.answer(path, read)
 
     def duplicates(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Callable
@@ -24,10 +25,11 @@ FEATURES = ".npy"
 
 @dataclass(frozen=True)
 class SoundJob:
-    """A file to read, and how its HPCP are made."""
+    """A file to read, how its HPCP are made, and how many seconds of sound it may have."""
 
     path: Path
     config: FeatureConfig
+    longest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _heard(job: SoundJob, check: Callable[[], None]) -> tuple[NDArray[np.float32
             f"a recording, where the model needs features with {job.config.other_processing!r}, "
             f"which kinet does not make; allowed: {FEATURES} files"
         )
-    heard = hear(job.path, job.config, check)
+    heard = hear(job.path, job.config, check, job.longest)
     return heard if isinstance(heard, Refused) else (heard.hpcp, heard.seconds)
 
 
