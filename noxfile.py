@@ -136,10 +136,12 @@ def tests(session: nox.Session, backend: str) -> None:
 
 @nox.session
 def plugin(session: nox.Session) -> None:
-    """A third-party package: its own tests, and a training run with its block."""
-    example = "examples/kinet-plugin-dilated"
-    session.install(*BACKENDS["torch"], f"./{example}")
+    """Third-party packages: their own tests, and a training run with the block of one."""
+    example, beets = "examples/kinet-plugin-dilated", "examples/beets-covers"
+    session.install(*BACKENDS["torch"], f"./{example}", f"./{beets}")
     session.run("pytest", "-q", "-n", "2", "-c", f"{example}/pyproject.toml", example)
+    # One process: its tests share what was read of their music.
+    session.run("pytest", "-q", "-c", f"{beets}/pyproject.toml", beets)
     session.run("pytest", "-q", "tests/test_plugin_training.py")
 
 
