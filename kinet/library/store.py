@@ -347,8 +347,8 @@ def require_same(store: Store, model: LibraryModel) -> None:
     if here.digest != model.digest:
         raise DataError(
             f"{show_path(store.path)} holds embeddings of {here.model} ({here.digest[:12]}), not "
-            f"of {model.name} ({model.digest[:12]}); need that model, or another library (that of a "
-            "folder is made again when .kinet in it is removed)"
+            f"of {model.name} ({model.digest[:12]}); need that model, or another library (that of "
+            "a folder is made again when .kinet in it is removed)"
         )
 
 
