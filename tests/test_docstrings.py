@@ -11,7 +11,7 @@ import pytest
 import kinet
 
 WITH_MUSIC21 = {"kinet.versions.chorales", "kinet.versions.scores"}
-WITH_STARLETTE = {"kinet.serving.guard", "kinet.serving.site"}
+WITH_STARLETTE = {"kinet.serving.guard", "kinet.serving.server", "kinet.serving.site"}
 MODULES = sorted(module.name for module in pkgutil.walk_packages(kinet.__path__, "kinet."))
 
 

@@ -24,6 +24,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("multipart")
 
 from starlette.testclient import TestClient
+from worker_functions import square_or_die, take_memory, wait
 
 from kinet.cli import run
 from kinet.errors import SettingsError
@@ -350,38 +351,23 @@ def test_names_are_never_paths():
 # Children
 
 
-def _sleep(seconds, check):
-    time.sleep(seconds)
-
-
-def _die(code, check):
-    os._exit(code)
-
-
 @pytest.mark.parametrize(
-    ("function", "number", "seconds", "status", "message"),
+    ("function", "job", "seconds", "status", "message"),
     [
-        (_sleep, 60, 0.2, 503, r"took longer than 0\.2 s; need less sound, or less to do"),
-        (_die, 3, 120, 415, "the process that read it was ended with exit code 3; need a whole"),
+        (wait, "deaf", 0.2, 503, r"took longer than 0\.2 s; need less sound, or less to do"),
+        (square_or_die, "exit", 120, 415, "the process that read it was ended with exit code 3"),
     ],
 )
-def test_a_decoder_that_hangs_or_dies_is_ended(function, number, seconds, status, message):
+def test_a_decoder_that_hangs_or_dies_is_ended(function, job, seconds, status, message):
     with pytest.raises(Refusal, match=message) as refused:
-        children.in_child(function, number, Limits(job_seconds=seconds))
+        children.in_child(function, job, Limits(job_seconds=seconds))
     assert refused.value.status == status
-
-
-def _take_memory(count, check):
-    try:
-        return len(bytearray(count))
-    except MemoryError:
-        return "none left"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of memory")
 def test_a_decoder_has_so_much_memory():
     limits = Limits(memory=2**27)
-    assert children.in_child(_take_memory, 2**28, limits) == "none left"
+    assert children.in_child(take_memory, 2**28, limits) == "not enough memory"
 
 
 # Temporary files
@@ -426,12 +412,19 @@ def test_the_command_says_its_address_and_ends_quietly(library, temporary, numbe
     )
     address = process.stderr.readline().split()[0]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-    with socket.create_connection(("127.0.0.1", int(address[:-1].rpartition(":")[2]))) as peer:
-        peer.sendall(f"GET / HTTP/1.0\r\nHost: {address[7:-1]}\r\n\r\n".encode())
+    host = address[len("http://") : -1]
+    place = ("127.0.0.1", int(host.partition(":")[2]))
+    with socket.create_connection(place) as sender, socket.create_connection(place) as peer:
+        # An upload that has not come whole when the page ends.
+        sender.sendall(
+            f"POST / HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Type: "
+            "multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\n".encode()
+        )
+        peer.sendall(f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
         assert b"Which song is it?" in b"".join(iter(lambda: peer.recv(2**16), b""))
-    assert len(list(temporary.iterdir())) == 1
-    process.send_signal(number)
-    told = process.communicate(timeout=20)[1]
+        assert len(list(temporary.iterdir())) == 1
+        process.send_signal(number)
+        told = process.communicate(timeout=20)[1]
     said = "kinet: interrupted" if code == 130 else ""
     assert (process.returncode, told.strip()) == (code, said)
     assert list(temporary.iterdir()) == []

@@ -57,6 +57,7 @@ def serve(
         import uvicorn
 
         from kinet.serving.guard import ADDRESS
+        from kinet.serving.server import Server
         from kinet.serving.site import site
     except ImportError as error:
         raise SettingsError(
@@ -66,7 +67,7 @@ def serve(
     Library.open(library, model).close()
     with contextlib.closing(_listening(ADDRESS, port)) as listener:
         port = listener.getsockname()[1]
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 site(Path(os.path.abspath(library)), model, port, limits or Limits()),
                 lifespan="on",
