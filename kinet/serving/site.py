@@ -64,7 +64,7 @@ def site(library: Path, model: str | None, port: int, limits: Limits) -> Guard:
             Route("/style.css", _style),
             Route("/script.js", _script),
         ],
-        exception_handlers={kind: _told for kind in (HTTPException, KinetError, OSError)},
+        exception_handlers=dict.fromkeys((HTTPException, KinetError, OSError), _told),
         lifespan=opened,
     )
     app.state.token = secrets.token_urlsafe(32)
