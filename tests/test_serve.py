@@ -27,7 +27,7 @@ from starlette.testclient import TestClient
 from worker_functions import square_or_die, take_memory, wait
 
 from kinet.cli import run
-from kinet.errors import SettingsError
+from kinet.errors import DataError, SettingsError
 from kinet.library import Library
 from kinet.serving import Limits, children, desk, folder, serve
 from kinet.serving.limits import Refusal
@@ -326,6 +326,30 @@ def test_answers_are_kept_for_a_while(opened, reading, temporary):
     assert len(files_in(temporary)) == 1
     missing = client.get(f"{second}/3")
     assert (missing.status_code, message_of(missing)) == (404, "no song 3 here; allowed: 1 to 2")
+
+
+def test_a_full_disk_is_told(client, temporary, monkeypatch):
+    def full(content, path):
+        path.write_bytes(b"a part")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(desk, "_write", full)
+    answer = hand_in(client, flac(play(TUNES["Summertime"])))
+    assert answer.status_code == 503
+    assert message_of(answer) == "nothing can be kept here (No space left on device)"
+    assert files_in(temporary) == []
+
+
+def test_a_damaged_library_is_told(client, reading, monkeypatch):
+    def damaged(self, path, read):
+        raise DataError("songs.library is damaged (a row of hpcp)")
+
+    monkeypatch.setattr(Library, "find_read", damaged)
+    answer = hand_in(client, flac(play(TUNES["Summertime"])))
+    assert (answer.status_code, message_of(answer)) == (
+        500,
+        "songs.library is damaged (a row of hpcp)",
+    )
 
 
 def test_a_recording_that_is_gone_has_no_page(client, reading, library, tmp_path):

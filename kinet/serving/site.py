@@ -64,7 +64,7 @@ def site(library: Path, model: str | None, port: int, limits: Limits) -> Guard:
             Route("/style.css", _style),
             Route("/script.js", _script),
         ],
-        exception_handlers={HTTPException: _told, KinetError: _told},
+        exception_handlers=dict.fromkeys((HTTPException, KinetError, OSError), _told),
         lifespan=opened,
     )
     app.state.token = secrets.token_urlsafe(32)
@@ -181,6 +181,8 @@ async def _told(request: Request, error: Exception) -> Response:
     """What went wrong, in one line, on the page."""
     if isinstance(error, HTTPException):
         status, message = error.status_code, error.detail
+    elif isinstance(error, OSError):  # a disk that is full, most likely
+        status, message = 503, f"nothing can be kept here ({error.strerror or error})"
     else:
         status, message = getattr(error, "status", 500), str(error)
     return _shown(request, status, message=printable(" ".join(message.split())))
