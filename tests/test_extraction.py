@@ -16,6 +16,7 @@ import audio_files
 import numpy as np
 import pytest
 import worker_functions
+from terminal import kinet_in_a_terminal
 
 import kinet
 from kinet.audio import AudioError, read_audio
@@ -670,18 +671,6 @@ def uninterrupted(long_music, tmp_path_factory):
     out = tmp_path_factory.mktemp("uninterrupted")
     extract(long_music, out)
     return contents(out)
-
-
-# A shell has its background jobs ignore Ctrl-C, and so would what the tests start there.
-HEEDING_CTRL_C = (
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
-    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-)
-
-
-def kinet_in_a_terminal(*arguments):
-    """The command line of a kinet that Ctrl-C ends, wherever the tests run."""
-    return [sys.executable, "-c", HEEDING_CTRL_C, "-m", "kinet.cli", *map(str, arguments)]
 
 
 def children(pid):

@@ -24,6 +24,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("multipart")
 
 from starlette.testclient import TestClient
+from terminal import kinet_in_a_terminal
 from worker_functions import square_or_die, take_memory, wait
 
 from kinet.cli import run
@@ -429,7 +430,7 @@ def test_a_page_that_ends_leaves_nothing(opened, library, reading, temporary):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
 def test_the_command_says_its_address_and_ends_quietly(library, temporary, number, code):
     process = subprocess.Popen(
-        [sys.executable, "-m", "kinet.cli", "serve", str(library), "--port", "0"],
+        kinet_in_a_terminal("serve", library, "--port", 0),
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
