@@ -122,8 +122,6 @@ def tests(session: nox.Session, backend: str) -> None:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-        if not os.environ.get("KINET_SLOW"):  # the same in half the time
-            environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     # Two processes: tracing and compiling, most of the work, keep one core busy each. A file at a
     # time, so that what it makes for all of its tests is made once.
     session.run(

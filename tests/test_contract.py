@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from quick import QUICK
 
 from kinet import attention, blocks, losses
-from kinet.backend import jit_compile
 from kinet.config import PITCH_AXES, STAGE_COUNTS, ModelConfig
 from kinet.testing import check_attention, check_block, check_loss
 from kinet.testing.probes import run
 
 # JAX compiles each model for several seconds, its training step for more. Unless KINET_SLOW is set,
 # it runs the S that have every kind of stage, and of the others builds the graphs.
-QUICK = jit_compile() and not os.environ.get("KINET_SLOW")
 RUN = (1, 2) if QUICK else STAGE_COUNTS
 TRAINED = (2,) if QUICK else STAGE_COUNTS
 ATTENDED = (2,) if QUICK else STAGE_COUNTS

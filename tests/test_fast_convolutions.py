@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from networks import SMALL, count, hpcp, rows_of, settle
+from quick import ONE_OF_MANY
 
 from kinet.config import ModelConfig
 from kinet.inference import simplified
@@ -175,12 +176,16 @@ def test_a_dilated_convolution_is_the_direct_one(columns, dilation, rows, vector
             {FourierConvolution: 1, PitchFourierConvolution: 1},
         ),
         (ModelConfig("simple", 1, (), **SMALL), {PitchFourierConvolution: 1}),
-        (ModelConfig("wider", 12, (), channels=64, vectors=140), {WinogradConvolution: 11}),
+        pytest.param(
+            ModelConfig("wider", 12, (), channels=64, vectors=140),
+            {WinogradConvolution: 11},
+            marks=ONE_OF_MANY,
+        ),
         # Too few rows in stage 0.
         (ModelConfig("simple", 3, (), **SMALL), {FourierConvolution: 2}),
         # Too few columns, then too few channels.
         (ModelConfig("simple", 12, (), **SMALL), {}),
-        (ModelConfig("wider", 12, (), channels=32, vectors=140), {}),
+        pytest.param(ModelConfig("wider", 12, (), channels=32, vectors=140), {}, marks=ONE_OF_MANY),
     ],
 )
 def test_transformed_convolutions_are_taken_where_they_pay(settings, replaced):

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from quick import ONE_OF_MANY
 from test_training import write_layout
 
 import kinet
@@ -65,7 +66,9 @@ def written(tmp_path, source, name="mine"):
 # The blocks of the page
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "name", ["gated", *(pytest.param(n, marks=ONE_OF_MANY) for n in FILES if n != "gated")]
+)
 def test_the_blocks_of_the_page_keep_the_contract(layout, name):
     import_file(f"{name}.py")
     check_block(name, [2], attention=("channel",))

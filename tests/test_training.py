@@ -17,6 +17,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from quick import ONE_OF_MANY
 
 import kinet
 from kinet.backend import on_cpu
@@ -245,10 +246,12 @@ def test_patience_ends_a_run():
 @pytest.mark.parametrize(
     "more",
     [
-        ["--loss", "triplet", "--loss-option", "margin=0.2", "--no-tempatt"],
+        pytest.param(
+            ["--loss", "triplet", "--loss-option", "margin=0.2", "--no-tempatt"], marks=ONE_OF_MANY
+        ),
         ["--loss", "supcon", "--attention", "channel,local", "--pitch-axis", "circular"],
         ["--precision", "mixed_bfloat16", "--no-chnlatt", "--workers", "2"],
-        ["--precision", "mixed_float16", "--no-tempatt"],
+        pytest.param(["--precision", "mixed_float16", "--no-tempatt"], marks=ONE_OF_MANY),
     ],
 )
 def test_other_losses_attentions_and_precisions_train(layout, more):
