@@ -74,14 +74,16 @@ class FourierDescriptor(keras.layers.Layer):
         """The unit row ``(B, 12 (length // 2 + 1))`` of one patch length."""
         kept = length // 2 + 1
         waves = ops.conv(columns, _constant(_waves(length)), strides=self.hop, padding="valid")
-        magnitudes = ops.sqrt(ops.square(waves[..., :kept]) + ops.square(waves[..., kept:]))
+        magnitudes = ops.sqrt(ops.square(waves[:, :, :kept]) + ops.square(waves[:, :, kept:]))
         magnitudes = ops.reshape(magnitudes, (-1, PITCH_CLASSES, ops.shape(waves)[1], kept))
         # Patches that reach beyond what is heard are not counted, but the first one always is.
         ones = ops.ones_like(magnitudes[:, 0, :, 0])
         ends = self.hop * (ops.cumsum(ones, axis=1) - 1) + length
-        counted = ops.cast(ends <= ops.maximum(heard, float(length))[:, None], ones.dtype)
+        counted = ops.cast(
+            ends <= ops.expand_dims(ops.maximum(heard, float(length)), 1), ones.dtype
+        )
         weights = counted / ops.sum(counted, axis=1, keepdims=True)
-        mean = ops.sum(magnitudes * weights[:, None, :, None], axis=2)
+        mean = ops.sum(magnitudes * ops.expand_dims(ops.expand_dims(weights, 1), -1), axis=2)
         # Of a real signal, all columns but the first stand for two.
         scale = np.where(np.arange(kept) > 0, np.sqrt(2), 1.0)
         return _unit(ops.reshape(mean * _constant(scale), (-1, PITCH_CLASSES * kept)))
@@ -96,8 +98,8 @@ class FourierDescriptor(keras.layers.Layer):
 
 def played_again(hpcp: Any) -> Any:
     """For every place of ``(B, T, 12)`` the vector to be heard there, ``(B, T, 1)`` integers."""
-    places = ops.cumsum(ops.ones_like(hpcp[..., 0]), axis=1) - 1
-    return ops.cast(ops.mod(places, _heard(hpcp)[:, None]), "int32")[..., None]
+    places = ops.cumsum(ops.ones_like(hpcp[:, :, 0]), axis=1) - 1
+    return ops.expand_dims(ops.cast(ops.mod(places, ops.expand_dims(_heard(hpcp), 1)), "int32"), -1)
 
 
 def _heard(hpcp: Any) -> Any:
