@@ -10,27 +10,17 @@ from typing import Any
 
 import click
 import numpy as np
+from alignment import ranked
 from machine import write_report
 
 from kinet.backend import choose
 from kinet.baselines import mean_chroma
 from kinet.config import FeatureConfig, ModelConfig
 from kinet.data.tracks import Track, read_tracks
-from kinet.evaluation import ranks_without_query
-from kinet.metrics import Metrics, from_ranks
+from kinet.metrics import Metrics
 
 NEIGHBOURS = 10
 EXCERPTS = (10, 20, 30, 60)
-
-
-def ranked(similarities: np.ndarray, songs: np.ndarray) -> Metrics:
-    """Metrics of a matrix of similarities, each track a query in turn and itself left out."""
-    everyone = np.arange(len(songs))
-    versions = [np.flatnonzero((songs == songs[i]) & (everyone != i)) for i in everyone]
-    queries = [int(i) for i in everyone if len(versions[i])]
-    rows = similarities.astype(np.float32)
-    ranks = [ranks_without_query(rows[i], i, versions[i]) for i in queries]
-    return from_ranks(ranks, queries, tracks=len(songs), songs=len(set(songs)))
 
 
 def without_hubs(similarities: np.ndarray) -> np.ndarray:

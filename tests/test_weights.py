@@ -70,7 +70,7 @@ def test_a_file_that_is_not_that_of_its_card_is_refused(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(CheckpointError, match="no model is called 'smal'; did you mean 'small'"):
+    with pytest.raises(CheckpointError, match="unknown model 'smal', did you mean 'small'"):
         kinet.load("smal")
 
 
@@ -90,7 +90,7 @@ def test_models_tells_of_each_and_shows_a_card(capsys):
     assert run(["models", "small", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == card
     assert run(["models", "large"]) == 1
-    assert "no model is called 'large'" in capsys.readouterr().err
+    assert "unknown model 'large'" in capsys.readouterr().err
 
 
 def test_commands_take_the_name(tmp_path, monkeypatch, chorales, capsys):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinet.errors import CheckpointError
+from kinet.errors import CheckpointError, unknown_name
 from kinet.files import digest_of
 
 _FOLDER = Path(__file__).parent
@@ -58,11 +57,7 @@ def card(name: str) -> Card:
         If no model has this name.
     """
     if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        raise CheckpointError(
-            f"no model is called {name!r}{meant}; allowed: {', '.join(names())}, or a model file"
-        )
+        raise CheckpointError(f"{unknown_name('model', name, names())}, or a model file")
     values = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return Card(name, values["description"], _FOLDER / f"{name}.keras", values)
 
