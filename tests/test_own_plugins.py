@@ -22,7 +22,8 @@ from kinet.config import ModelConfig
 from kinet.errors import CheckpointError, ExportError, PluginError, SettingsError
 from kinet.export.formats import FORMATS, choose_converter
 from kinet.losses import Loss
-from kinet.plugins import import_file, imported_files
+from kinet.metadata import PluginUse
+from kinet.plugins import files_of, import_file, imported_files
 from kinet.testing import check_attention, check_block, check_loss
 from kinet.testing.probes import SIZES
 
@@ -286,6 +287,13 @@ def test_without_layers_of_its_own_a_model_is_loaded_without_its_block(
 
 
 ANY = next((name for name in FORMATS if usable(name)), None)
+
+
+def test_a_process_gets_the_files_of_a_models_plug_ins_alone(layout):
+    for name in ("crossed", "gated"):
+        import_file(f"{name}.py")
+    found = files_of([PluginUse("block", "gated", "", "", "gated.py")])
+    assert [path.name for path in found] == ["gated.py"]
 
 
 @pytest.mark.skipif(ANY is None, reason="no library here that writes a format")
