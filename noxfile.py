@@ -60,6 +60,7 @@ WITHOUT_BACKEND = [
     "tests/test_index_benchmark.py",
     "tests/test_inputs.py",
     "tests/test_inspection.py",
+    "tests/test_levers_benchmark.py",
     "tests/test_library.py",
     "tests/test_library_damage.py",
     "tests/test_library_machine.py",
