@@ -47,12 +47,20 @@ class Budget:
 def measure(model: ModelConfig, training: TrainConfig, budget: Budget) -> dict[str, Any]:
     """Train one network and rank every list with it."""
     start_backend(budget.backend)
+    from kinet.model import fixed_vectors
     from kinet.training.fitting import Task, train
     from kinet.training.runs import RunFolders
     from kinet.versions.made_batches import Draw, MadeBatches
     from kinet.versions.note_pack import read_note_pack
 
-    draw = Draw(songs=SONGS, versions=VERSIONS, batches=budget.batches, seed=training.seed)
+    fixed = fixed_vectors(model)
+    draw = Draw(
+        **({"lengths": (fixed,)} if fixed else {}),
+        songs=SONGS,
+        versions=VERSIONS,
+        batches=budget.batches,
+        seed=training.seed,
+    )
     last = ranking_callback(budget.lists, training.epochs)
     started = time.process_time(), time.perf_counter()
     with (
@@ -78,6 +86,7 @@ def ranking_callback(lists: Sequence[str], epochs: int) -> Any:
 
     from kinet.embeddings import embed_arrays
     from kinet.evaluation import evaluate
+    from kinet.network import embedder_of
 
     class LastEpoch(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -85,9 +94,8 @@ def ranking_callback(lists: Sequence[str], epochs: int) -> Any:
             for text in lists if epoch == epochs - 1 else ():
                 tracks = tracks_of(text)
                 hpcp = [heard(np.load(track.path)) for track in tracks]
-                metrics = evaluate(
-                    embed_arrays(self.model, hpcp, None, 32), [track.song_id for track in tracks]
-                )
+                rows = embed_arrays(embedder_of(self.model), hpcp, None, 32)
+                metrics = evaluate(rows, [track.song_id for track in tracks])
                 self.found[Path(text.rpartition(":")[0]).name] = metrics.to_dict()
 
     return LastEpoch()
