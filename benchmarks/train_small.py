@@ -59,6 +59,8 @@ def lists_option(function: Any) -> Any:
 @click.option("--channels", default=NETWORK.channels)
 @click.option("--stages", default=NETWORK.stages)
 @click.option("--block", default=NETWORK.block)
+@click.option("--pooling", default=NETWORK.pooling)
+@click.option("--attention", multiple=True, help="An attention module; several in their order.")
 @click.option("--seed", default=0)
 def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> None:
     """Train the network; best.keras is the epoch that ranks the first list best."""
@@ -72,7 +74,8 @@ def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> 
     from kinet.versions.made_batches import Draw, MadeBatches
     from kinet.versions.note_pack import read_note_pack
 
-    model = replace(NETWORK, **{name: options[name] for name in ("channels", "stages", "block")})
+    of_model = ("channels", "stages", "block", "pooling", "attention")
+    model = replace(NETWORK, **{name: options[name] for name in of_model})
     training = replace(TRAINING, **{name: options[name] for name in ("epochs", "loss", "seed")})
     draw = Draw(songs=SONGS, versions=VERSIONS, batches=options["batches"], seed=options["seed"])
     known = {Path(text.rpartition(":")[0]).name: tracks_of(text) for text in lists}

@@ -21,7 +21,7 @@ UNROLLED_ROWS = PITCH_CLASSES + WRAPPED_ROWS
 TIME_FIELD = 48
 STAGE_COUNTS = (1, 2, 3, 4, 6, 12)
 PITCH_AXES = ("unrolled", "circular")
-POOLINGS = ("mean", "gem")
+POOLINGS = ("mean", "gem", "autopool")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 SUMMARY_KERNEL = 10
@@ -209,9 +209,9 @@ class ModelConfig(_Settings):
         Receptive field in time of the key-invariant part, in vectors; a multiple of `stages`.
     embedding_size : int
         Length of an embedding.
-    pooling : {"mean", "gem"}
-        What is left of time after the summary: the mean, as in the original, or a generalised
-        mean whose exponents are learned.
+    pooling : {"mean", "gem", "autopool"}
+        What is left of time after the summary: the mean, as in the original, a generalised mean,
+        or a mean that weighs loud moments, both with learned exponents (`kinet.layers`).
     l2 : float
         Weight of the L2 penalty on all kernels.
     block_options : mapping of str to float

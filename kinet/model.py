@@ -23,7 +23,7 @@ from kinet.config import (
     FeatureConfig,
     ModelConfig,
 )
-from kinet.layers import GeneralisedMean, PitchRows, PitchWrap
+from kinet.layers import AutoPool, GeneralisedMean, PitchRows, PitchWrap
 from kinet.metadata import Metadata
 from kinet.network import FEATURES, LOGITS, Network, embedding_of, make_network
 from kinet.plugins import plugins_of
@@ -167,10 +167,11 @@ def _features(inputs: Any, config: ModelConfig) -> Any:
 
 def _pooling(config: ModelConfig) -> keras.layers.Layer:
     """From ``(B, 1, T, C)`` to ``(B, C)``."""
-    if config.pooling == "gem":
-        # Powers and roots need more digits than half of a float.
-        return GeneralisedMean(name="summary", dtype="float32")
-    return keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")
+    if config.pooling == "mean":
+        return keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")
+    # Powers, roots and exponentials need more digits than half of a float.
+    learned = {"gem": GeneralisedMean, "autopool": AutoPool}[config.pooling]
+    return learned(name="summary", dtype="float32")
 
 
 def _penalty(config: ModelConfig) -> Any:

@@ -141,7 +141,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--pooling",
         type=click.Choice(POOLINGS),
         default=MODEL.pooling,
-        help="Of time: the mean, or a generalised mean with learned exponents.",
+        help="Of time: the mean, or one of two with learned exponents.",
     ),
     click.option(
         "--l2",
