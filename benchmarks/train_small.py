@@ -55,7 +55,7 @@ def lists_option(function: Any) -> Any:
 @click.option("--out", required=True, type=Path, help="Folder of the run.")
 @click.option("--epochs", default=12)
 @click.option("--batches", default=50, help="In an epoch.")
-@click.option("--loss", default=TRAINING.loss)
+@click.option("--loss", default=TRAINING.loss, help="NAME[:WEIGHT],... as of kinet train.")
 @click.option("--channels", default=NETWORK.channels)
 @click.option("--stages", default=NETWORK.stages)
 @click.option("--block", default=NETWORK.block)
@@ -67,6 +67,7 @@ def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> 
     from dataclasses import replace
 
     from kinet.backend import choose
+    from kinet.losses.objective import losses_of
 
     choose()
     from kinet.training.fitting import Task, train
@@ -76,7 +77,8 @@ def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> 
 
     of_model = ("channels", "stages", "block", "pooling", "attention")
     model = replace(NETWORK, **{name: options[name] for name in of_model})
-    training = replace(TRAINING, **{name: options[name] for name in ("epochs", "loss", "seed")})
+    training = replace(TRAINING, **{name: options[name] for name in ("epochs", "seed")})
+    training = replace(training, loss=losses_of(options["loss"]))
     draw = Draw(songs=SONGS, versions=VERSIONS, batches=options["batches"], seed=options["seed"])
     known = {Path(text.rpartition(":")[0]).name: tracks_of(text) for text in lists}
     folders = RunFolders(out, out / "log")

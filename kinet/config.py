@@ -338,8 +338,9 @@ class TrainConfig(_Settings):
 
     Parameters
     ----------
-    loss : str
-        Name of a registered loss.
+    loss : str or mapping of str to float
+        Name of a registered loss, or names with their weights in a sum:
+        ``{"supcon": 1, "softmax": 0.5}``.
     batch_size : int
         Tracks in a batch. With a loss that compares versions, songs times `versions_per_song`.
     versions_per_song : int or None
@@ -363,10 +364,15 @@ class TrainConfig(_Settings):
     patience : int or None
         Stop after this many epochs without a better validation MAP; None never stops early.
     loss_options : mapping of str to float
-        Settings of the loss itself, such as the margin.
+        Settings of the loss itself, such as the margin; of several losses ``triplet.margin``.
+
+    Examples
+    --------
+    >>> TrainConfig().losses, TrainConfig(loss={"supcon": 1, "softmax": 0.5}).losses
+    ({'supcon': 1.0}, {'supcon': 1.0, 'softmax': 0.5})
     """
 
-    loss: str = "supcon"
+    loss: str | Mapping[str, float] = "supcon"
     batch_size: int = 32
     versions_per_song: int | None = None
     epochs: int = 100
@@ -380,6 +386,13 @@ class TrainConfig(_Settings):
     loss_options: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        named = isinstance(self.loss, str | Mapping) and bool(self.loss)
+        _require(
+            named and all(_is_number(w) and 0 < w < math.inf for w in self.losses.values()),
+            "loss",
+            self.loss,
+            "a name, or names with weights above 0, such as {'supcon': 1, 'softmax': 0.5}",
+        )
         _require(_is_count(self.batch_size), "batch size", self.batch_size, "an integer from 1")
         _require(_is_count(self.epochs), "number of epochs", self.epochs, "an integer from 1")
         _require(self.learning_rate > 0, "learning rate", self.learning_rate, "a number above 0")
@@ -400,6 +413,11 @@ class TrainConfig(_Settings):
             self.versions_per_song,
             "an integer from 2",
         )
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The losses by name, with their weights."""
+        return {self.loss: 1.0} if isinstance(self.loss, str) else dict(self.loss)
 
     @classmethod
     def original(cls, **others: Any) -> TrainConfig:

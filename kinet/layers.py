@@ -16,7 +16,7 @@ from kinet import (
     network,  # noqa: F401 - registers the model
 )
 from kinet.config import LEAKY_SLOPE, PITCH_CLASSES
-from kinet.losses import comparing  # noqa: F401 - registers the losses
+from kinet.losses import comparing, sums  # noqa: F401 - registers the losses
 
 
 @keras.saving.register_keras_serializable("kinet")

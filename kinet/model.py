@@ -25,7 +25,7 @@ from kinet.config import (
 )
 from kinet.layers import AutoPool, GeneralisedMean, PitchRows, PitchWrap
 from kinet.metadata import Metadata
-from kinet.network import FEATURES, LOGITS, Network, embedding_of, make_network
+from kinet.network import FEATURES, LOGITS, METRIC, Network, embedding_of, make_network
 from kinet.plugins import plugins_of
 
 LAYOUT = "channels_last"
@@ -92,16 +92,60 @@ def build_classifier(
         `kinet.network.embedder_of` gives the embedder that shares its weights.
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
+    logits = _logits(_features(inputs, config), config, len(songs), dropout)
+    return make_network(inputs, logits, "classifier", _metadata(config, features, songs))
+
+
+def build_for(
+    outputs: Sequence[str],
+    config: ModelConfig,
+    songs: Sequence[str],
+    dropout: float = 0.5,
+    features: FeatureConfig | None = None,
+) -> Network:
+    """Build the network that gives all that losses want.
+
+    Parameters
+    ----------
+    outputs : sequence of str
+        Of `kinet.losses.OUTPUTS`, each once.
+    config, songs, dropout, features
+        As of `build_classifier`; an embedder has no use for songs and dropout.
+
+    Returns
+    -------
+    keras.Model
+        An embedder or a classifier for one output, otherwise a network from HPCP ``(B, T, 12)`` to
+        a dictionary of `outputs`. `kinet.network.embedder_of` gives the embedder in it.
+
+    Examples
+    --------
+    >>> config = ModelConfig("simple", 1, (), channels=4, embedding_size=8)
+    >>> network = build_for(("logits", "embedding"), config, ["s1", "s2"])
+    >>> given = network(keras.ops.ones((1, 140, 12)))
+    >>> tuple(given["logits"].shape), tuple(given["embedding"].shape)
+    ((1, 2), (1, 8))
+    """
+    if list(outputs) == ["embedding"]:
+        return build_embedder(config, features)
+    if list(outputs) == ["logits"]:
+        return build_classifier(config, songs, dropout, features)
+    inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
+    x = _features(inputs, config)
+    given = {
+        "logits": _logits(x, config, len(songs), dropout),
+        "embedding": embedding_of(x, METRIC),
+    }
+    return make_network(inputs, given, "joint", _metadata(config, features, songs))
+
+
+def _logits(x: Any, config: ModelConfig, songs: int, dropout: float) -> Any:
     # With a seed PyTorch's dropout too draws from the layer's own state, which training sets.
-    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(_features(inputs, config))
-    dense = keras.layers.Dense(
-        len(songs),
-        use_bias=False,
-        kernel_regularizer=_penalty(config),
-        name=LOGITS,
-        dtype="float32",
-    )
-    return make_network(inputs, dense(x), "classifier", _metadata(config, features, songs))
+    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(x)
+    penalty = _penalty(config)
+    return keras.layers.Dense(
+        songs, use_bias=False, kernel_regularizer=penalty, name=LOGITS, dtype="float32"
+    )(x)
 
 
 def _metadata(

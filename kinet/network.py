@@ -14,6 +14,8 @@ from kinet.metadata import Metadata
 
 EMBEDDING = "embedding"
 FEATURES = "features"
+# Where unit rows are compared beside a classifier; the embedder ends elsewhere.
+METRIC = "metric"
 LOGITS = "logits"
 
 
@@ -115,9 +117,9 @@ def make_network(inputs: Any, outputs: Any, name: str, metadata: Metadata | None
     return network
 
 
-def embedding_of(features: Any) -> Any:
+def embedding_of(features: Any, name: str = EMBEDDING) -> Any:
     """Features ``(B, D)`` to unit rows, float32."""
-    return keras.layers.UnitNormalization(axis=-1, dtype="float32", name=EMBEDDING)(features)
+    return keras.layers.UnitNormalization(axis=-1, dtype="float32", name=name)(features)
 
 
 def is_embedder(model: keras.Model) -> bool:

@@ -16,6 +16,7 @@ from kinet.config import (
     ModelConfig,
     TrainConfig,
 )
+from kinet.losses.objective import losses_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +48,10 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
         return {name: float(number) for name, number in pairs}
     except ValueError as error:
         raise click.BadParameter("allowed: NAME=NUMBER, such as margin=0.3") from error
+
+
+def _losses(_: click.Context, __: click.Parameter, value: str) -> str | dict[str, float]:
+    return losses_of(value)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -151,14 +156,20 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=MODEL.l2,
         help="Weight of the L2 penalty on kernels.",
     ),
-    click.option("--loss", default=TRAINING.loss, help="See kinet plugins."),
+    click.option(
+        "--loss",
+        default=TRAINING.loss,
+        metavar="NAME[:WEIGHT],...",
+        callback=_losses,
+        help="See kinet plugins. Several are added up: supcon,softmax:0.5.",
+    ),
     click.option(
         "--loss-option",
         "loss_options",
         multiple=True,
         metavar="NAME=NUMBER",
         callback=_numbers,
-        help="A setting of the loss, such as margin=0.3.",
+        help="A setting of the loss, such as margin=0.3; of several losses triplet.margin=0.3.",
     ),
     click.option(
         "--versions-per-song",

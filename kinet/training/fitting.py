@@ -13,16 +13,15 @@ from typing import Any
 
 import keras
 
-from kinet import losses
 from kinet.backend import data_parallel, jit_compile, seed_everything
 from kinet.checkpoint import metadata_of, read_metadata, restore
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.batches import TrainingBatches
 from kinet.data.tracks import Track
 from kinet.errors import CheckpointError
-from kinet.losses import Loss
+from kinet.losses.objective import Objective
 from kinet.metadata import Metadata
-from kinet.model import build_classifier, build_embedder
+from kinet.model import build_for
 from kinet.network import Network, embedder_of
 from kinet.plugins import plugins_of
 from kinet.training.averages import Averages
@@ -114,16 +113,16 @@ def train(
     """
     require_lists(task.tracks, task.validation)
     ranking = Ranking(task.validation, task.model.vectors)
-    loss = losses.registry.get(task.training.loss)
-    size = task.training.versions_per_song or loss.versions_per_song
+    objective = Objective.of(task.training)
+    size = task.training.versions_per_song or objective.versions_per_song
     batches = task.batches or TrainingBatches(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
     )
-    data = EpochData(batches, task.workers)
+    data = EpochData(batches, task.workers, objective.outputs)
     seed_everything(task.training.seed)
     task.folders.make()
     with _precision(task.training.precision), data_parallel(task.devices):
-        model = _build(task, loss, data)
+        model = _build(task, objective, data)
         shorten_averages(model, momentum_for(len(data)))
         if start_from is not None:
             # The classifier begins anew: its columns are other songs.
@@ -155,23 +154,22 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _build(task: Task, loss: Loss, data: EpochData) -> Network:
-    if loss.output == "logits":
-        model = build_classifier(task.model, data.songs, task.training.dropout, task.features)
-    else:
-        model = build_embedder(task.model, task.features)
+def _build(task: Task, objective: Objective, data: EpochData) -> Network:
+    dropout = task.training.dropout
+    model = build_for(objective.outputs, task.model, data.songs, dropout, task.features)
     optimizer = _optimizer(task, len(data))
     own = task.optimizer is not None or task.schedule is not None
     model.metadata = dataclasses.replace(
         metadata_of(model),
         training=task.training,
-        plugins=plugins_of(task.model, task.training.loss),
+        plugins=plugins_of(task.model, task.training.losses),
         # As it will be read from the file.
         optimizer=json.loads(json.dumps(keras.optimizers.serialize(optimizer))) if own else None,
     )
+    losses = objective.keras_losses()
     model.compile(
         optimizer=optimizer,
-        loss=loss.with_options(task.training.loss_options),
+        loss=losses if len(losses) > 1 else losses[objective.outputs[0]],
         jit_compile=jit_compile(),
     )
     model.optimizer.build(model.trainable_variables)
