@@ -1,7 +1,7 @@
 """The loss registry, and what batches each loss needs.
 
-The Keras losses themselves, `SupervisedContrastive` and `BatchHardTriplet`, are here by name; they
-are imported, and Keras with them, when they are first asked for.
+The Keras losses themselves, `SupervisedContrastive`, `BatchHardTriplet` and `SegmentContrastive`,
+are here by name; they are imported, and Keras with them, when they are first asked for.
 """
 
 from __future__ import annotations
@@ -15,9 +15,18 @@ from kinet.options import chosen_options
 from kinet.registry import Registry
 
 if TYPE_CHECKING:
-    from kinet.losses.comparing import BatchHardTriplet, SupervisedContrastive
+    from kinet.losses.comparing import BatchHardTriplet, SegmentContrastive, SupervisedContrastive
 
-__all__ = ["OUTPUTS", "BatchHardTriplet", "Loss", "SupervisedContrastive", "register", "registry"]
+_KERAS = ("BatchHardTriplet", "SegmentContrastive", "SupervisedContrastive")
+__all__ = [
+    "OUTPUTS",
+    "BatchHardTriplet",
+    "Loss",
+    "SegmentContrastive",
+    "SupervisedContrastive",
+    "register",
+    "registry",
+]
 
 OUTPUTS = ("logits", "embedding")
 
@@ -41,6 +50,11 @@ class Loss:
         K of batches of P songs x K versions; None for batches of tracks in random order.
     defaults : mapping of str to float
         The options that `build` takes; one whose default is an ``int`` is a whole number.
+    segments : bool
+        Whether it takes tracks as sets of segments. Then it has an option ``segments``, K from 1:
+        in training every crop is cut evenly into K, and the loss gets labels ``(B K,)`` and
+        outputs ``(B K, D)``, those of a track one after the other. A loss beside it takes each
+        segment as a track.
     """
 
     name: str
@@ -49,6 +63,7 @@ class Loss:
     output: str = "logits"
     versions_per_song: int | None = None
     defaults: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    segments: bool = False
 
     def options(self, given: Mapping[str, float]) -> dict[str, float]:
         """What `build` takes: `given` in place of its defaults.
@@ -76,7 +91,7 @@ register = registry.register
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("BatchHardTriplet", "SupervisedContrastive"):
+    if name not in _KERAS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from kinet.losses import comparing
 

@@ -67,6 +67,25 @@ class Objective:
         """K of batches of P songs x K versions; None if no loss compares versions."""
         return max((part.loss.versions_per_song or 0 for part in self.parts), default=0) or None
 
+    @property
+    def segments(self) -> int:
+        """Into how many segments a track is cut; 1 if no loss wants any.
+
+        Raises
+        ------
+        SettingsError
+            If losses want different numbers.
+        """
+        wanted = {
+            part.loss.name: int(part.loss.options(part.options)["segments"])
+            for part in self.parts
+            if part.loss.segments
+        }
+        if len(set(wanted.values())) > 1:
+            found = ", ".join(f"{name} of {count}" for name, count in wanted.items())
+            raise SettingsError(f"losses of segments: {found}; allowed: one number for all")
+        return next(iter(wanted.values()), 1)
+
     def keras_losses(self) -> dict[str, Any]:
         """For every one of `outputs` the Keras loss of it."""
         return {

@@ -32,6 +32,7 @@ from kinet.training.lists import require_lists
 from kinet.training.log import Record, RunLog, write_history
 from kinet.training.ranking import Ranking
 from kinet.training.runs import RunFolders
+from kinet.training.segments import segmented
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def train(
     batches = task.batches or TrainingBatches(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
     )
+    batches = segmented(batches, objective, task.model)
     data = EpochData(batches, task.workers, objective.outputs)
     seed_everything(task.training.seed)
     task.folders.make()
