@@ -14,6 +14,7 @@ from keras import ops
 from kinet import (
     heard,  # noqa: F401 - registers its layers
     network,  # noqa: F401 - registers the model
+    proxies,  # noqa: F401 - registers its layer
 )
 from kinet.config import LEAKY_SLOPE, PITCH_CLASSES
 from kinet.losses import comparing, sums  # noqa: F401 - registers the losses
@@ -251,7 +252,7 @@ class AutoPool(keras.layers.Layer):
 
     >>> import math
     >>> pooled = AutoPool(math.log(3))(ops.reshape([0.0, 1.0], (1, 1, 2, 1)))
-    >>> round(float(pooled[0, 0]), 6)
+    >>> round(float(ops.convert_to_numpy(pooled)[0, 0]), 6)
     0.75
     """
 

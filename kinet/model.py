@@ -27,6 +27,7 @@ from kinet.layers import AutoPool, GeneralisedMean, PitchRows, PitchWrap
 from kinet.metadata import Metadata
 from kinet.network import FEATURES, LOGITS, METRIC, Network, embedding_of, make_network
 from kinet.plugins import plugins_of
+from kinet.proxies import Proxies
 
 LAYOUT = "channels_last"
 _WAITING = "uninitialized_variables"
@@ -62,7 +63,7 @@ def build_embedder(config: ModelConfig, features: FeatureConfig | None = None) -
     (None, 8)
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
-    outputs = embedding_of(_features(inputs, config))
+    outputs = embedding_of(_head(_pooled(inputs, config), config)[1])
     return make_network(inputs, outputs, "embedder", _metadata(config, features, ()))
 
 
@@ -92,7 +93,7 @@ def build_classifier(
         `kinet.network.embedder_of` gives the embedder that shares its weights.
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
-    logits = _logits(_features(inputs, config), config, len(songs), dropout)
+    logits = _logits(_head(_pooled(inputs, config), config)[1], config, len(songs), dropout)
     return make_network(inputs, logits, "classifier", _metadata(config, features, songs))
 
 
@@ -115,8 +116,8 @@ def build_for(
     Returns
     -------
     keras.Model
-        An embedder or a classifier for one output, otherwise a network from HPCP ``(B, T, 12)`` to
-        a dictionary of `outputs`. `kinet.network.embedder_of` gives the embedder in it.
+        From HPCP ``(B, T, 12)`` to the output, or to a dictionary of several.
+        `kinet.network.embedder_of` gives the embedder in it.
 
     Examples
     --------
@@ -131,12 +132,15 @@ def build_for(
     if list(outputs) == ["logits"]:
         return build_classifier(config, songs, dropout, features)
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
-    x = _features(inputs, config)
-    given = {
-        "logits": _logits(x, config, len(songs), dropout),
-        "embedding": embedding_of(x, METRIC),
+    compared, x = _head(_pooled(inputs, config), config)
+    build = {
+        "logits": lambda: _logits(x, config, len(songs), dropout),
+        "cosines": lambda: Proxies(len(songs), name="cosines", dtype="float32")(x),
+        "embedding": lambda: embedding_of(compared, METRIC),
     }
-    return make_network(inputs, given, "joint", _metadata(config, features, songs))
+    given = {output: build[output]() for output in outputs}
+    only = given[outputs[0]] if len(outputs) == 1 else given
+    return make_network(inputs, only, "joint", _metadata(config, features, songs))
 
 
 def _logits(x: Any, config: ModelConfig, songs: int, dropout: float) -> Any:
@@ -185,8 +189,8 @@ def fixed_vectors(config: ModelConfig) -> int | None:
     return config.vectors if tied else None
 
 
-def _features(inputs: Any, config: ModelConfig) -> Any:
-    """From HPCP to the ``(B, embedding_size)`` activations below embedding and classifier."""
+def _pooled(inputs: Any, config: ModelConfig) -> Any:
+    """From HPCP to ``(B, channels)``."""
     unit = _Unit(config)
     block = blocks.registry.get(config.block)
     options = block.options(config.block_options)
@@ -201,12 +205,22 @@ def _features(inputs: Any, config: ModelConfig) -> Any:
         x = keras.layers.MaxPooling2D(
             (1, SUMMARY_POOL), (1, SUMMARY_STRIDE), data_format=LAYOUT, name=f"summary{index}_pool"
         )(x)
-    x = _pooling(config)(x)
+    return _pooling(config)(x)
+
+
+def _head(x: Any, config: ModelConfig) -> tuple[Any, Any]:
+    """What versions are compared by, and what songs are told apart and tracks embedded by.
+
+    Both ``(B, embedding_size)``, and one and the same but for a batch-norm neck.
+    """
     x = keras.layers.Dense(
         config.embedding_size, use_bias=False, kernel_regularizer=_penalty(config), name="head"
     )(x)
+    if config.head == "bnneck":
+        return x, keras.layers.BatchNormalization(center=False, name=FEATURES)(x)
     x = keras.layers.BatchNormalization(name="head_bn")(x)
-    return keras.layers.LeakyReLU(LEAKY_SLOPE, name=FEATURES)(x)
+    x = keras.layers.LeakyReLU(LEAKY_SLOPE, name=FEATURES)(x)
+    return x, x
 
 
 def _pooling(config: ModelConfig) -> keras.layers.Layer:

@@ -130,6 +130,8 @@ def test_losses_of_one_training_have_segments_of_one_number():
         with pytest.raises(SettingsError, match="segments: clews of 3, two of 2; allowed: one"):
             objective("clews", "two").segments  # noqa: B018
         assert objective("clews", "two", **{"clews.segments": 2}).segments == 2
+    with pytest.raises(SettingsError, match=r"losses of segments: clews of 0; allowed: .* from 1"):
+        objective("clews", segments=0).segments  # noqa: B018
 
 
 def test_a_network_of_one_length_is_refused():

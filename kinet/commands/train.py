@@ -75,7 +75,7 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     blocks.get(model.block).options(model.block_options)
     for name in model.attention:
         attention_modules.get(name)
-    Objective.of(training)
+    Objective.of(training).require_place(model)
     data_dir = Path(settings["data_dir"])
     made_of = settings["scores"] or settings["train_list"]
     tracks = [] if settings["scores"] else read_complete_list(Path(made_of), data_dir)

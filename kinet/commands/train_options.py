@@ -9,6 +9,7 @@ import click
 
 from kinet.commands.options import data_option, list_option, path_type
 from kinet.config import (
+    HEADS,
     PITCH_AXES,
     POOLINGS,
     PRECISIONS,
@@ -149,6 +150,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Of time: the mean, or one of two with learned exponents.",
     ),
     click.option(
+        "--head",
+        type=click.Choice(HEADS),
+        default=MODEL.head,
+        help="Linear as the original's, or a batch-norm neck between two losses.",
+    ),
+    click.option(
         "--l2",
         "--regularize",
         "l2",
@@ -222,6 +229,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "init",
         type=path_type,
         help="Begin with the weights of this model file, or of a model of kinet models.",
+    ),
+    click.option(
+        "--freeze", is_flag=True, help="Train a new head on the rest of the model of --init."
     ),
     click.option("--resume", is_flag=True, help="Go on with the run of this tag."),
     click.option(

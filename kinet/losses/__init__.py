@@ -1,7 +1,7 @@
 """The loss registry, and what batches each loss needs.
 
-The Keras losses themselves, `SupervisedContrastive`, `BatchHardTriplet` and `SegmentContrastive`,
-are here by name; they are imported, and Keras with them, when they are first asked for.
+The Keras losses themselves, such as `SupervisedContrastive`, are here by name; they are imported,
+and Keras with them, when they are first asked for.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from kinet.options import chosen_options
 from kinet.registry import Registry
 
 if TYPE_CHECKING:
-    from kinet.losses.comparing import BatchHardTriplet, SegmentContrastive, SupervisedContrastive
+    from kinet.losses.comparing import (
+        BatchHardTriplet,
+        NormalisedSoftmax,
+        SegmentContrastive,
+        SupervisedContrastive,
+    )
 
-_KERAS = ("BatchHardTriplet", "SegmentContrastive", "SupervisedContrastive")
+_KERAS = ("BatchHardTriplet", "NormalisedSoftmax", "SegmentContrastive", "SupervisedContrastive")
 __all__ = [
     "OUTPUTS",
     "BatchHardTriplet",
     "Loss",
+    "NormalisedSoftmax",
     "SegmentContrastive",
     "SupervisedContrastive",
     "register",
     "registry",
 ]
 
-OUTPUTS = ("logits", "embedding")
+OUTPUTS = ("logits", "cosines", "embedding")
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,9 @@ class Loss:
     build : callable
         ``build(**options) -> keras.losses.Loss`` of ``(labels (B,), outputs (B, D))``, where
         labels are integers from 0. Import Keras inside it.
-    output : {"logits", "embedding"}
-        Whether it wants a classifier's logits ``(B, songs)`` or the unit rows ``(B, D)``.
+    output : {"logits", "cosines", "embedding"}
+        Whether it wants a classifier's logits ``(B, songs)``, the cosines ``(B, songs)`` with a
+        learned direction for each song, or the unit rows ``(B, D)``.
     versions_per_song : int or None
         K of batches of P songs x K versions; None for batches of tracks in random order.
     defaults : mapping of str to float

@@ -158,7 +158,7 @@ class SegmentContrastive(keras.losses.Loss):
 
     >>> loss = SegmentContrastive(segments=2, pairs=2, gamma=1.0, epsilon=1e-9)
     >>> one, other = [[1.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0], [-1.0, 0.0]]
-    >>> round(float(loss([0, 0, 0, 0, 1, 1], one + one + other)), 4)
+    >>> round(float(loss(ops.array([0, 0, 0, 0, 1, 1]), ops.array(one + one + other))), 4)
     -2.0
     """
 
@@ -213,6 +213,51 @@ class SegmentContrastive(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         names = ("segments", "pairs", "gamma", "epsilon")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("kinet")
+class NormalisedSoftmax(keras.losses.Loss):
+    """Cross-entropy over songs of the cosines with a direction for each, divided by a temperature.
+
+    Zhai and Wu, "Classification is a Strong Baseline for Deep Metric Learning", BMVC 2019, eq. 3.
+    Labels ``(B,)`` are integers, outputs ``(B, songs)`` cosines.
+
+    Parameters
+    ----------
+    temperature : float
+        Above 0: the smaller, the more the nearest songs count.
+    reduction, name, dtype
+        As of `keras.losses.Loss`.
+
+    Examples
+    --------
+    A track that has the direction of its song, at a right angle to that of the other:
+    ``log(1 + exp(-1 / temperature))``.
+
+    >>> float(NormalisedSoftmax(temperature=1.0)(ops.array([0]), ops.array([[1.0, 0.0]])))
+    0.3132...
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        reduction: str = "sum_over_batch_size",
+        name: str = "normsoftmax",
+        dtype: Any = None,
+    ) -> None:
+        if temperature <= 0:
+            raise SettingsError(f"temperature is {temperature!r}; allowed: a number above 0")
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.temperature = temperature
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        songs = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        return keras.losses.sparse_categorical_crossentropy(
+            songs, y_pred / self.temperature, from_logits=True
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "temperature": self.temperature}
 
 
 def _mean_where(chosen: Any, values: Any) -> Any:

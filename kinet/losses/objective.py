@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kinet.config import TrainConfig
+from kinet.config import ModelConfig, TrainConfig
 from kinet.errors import SettingsError, unknown_name
 from kinet.losses import OUTPUTS, Loss, registry
 
@@ -74,17 +74,32 @@ class Objective:
         Raises
         ------
         SettingsError
-            If losses want different numbers.
+            If losses want different numbers, or none.
         """
         wanted = {
             part.loss.name: int(part.loss.options(part.options)["segments"])
             for part in self.parts
             if part.loss.segments
         }
-        if len(set(wanted.values())) > 1:
+        if len(set(wanted.values())) > 1 or min(wanted.values(), default=1) < 1:
             found = ", ".join(f"{name} of {count}" for name, count in wanted.items())
-            raise SettingsError(f"losses of segments: {found}; allowed: one number for all")
+            raise SettingsError(f"losses of segments: {found}; allowed: one number for all, from 1")
         return next(iter(wanted.values()), 1)
+
+    def require_place(self, model: ModelConfig) -> None:
+        """Refuse a neck with nothing on one of its sides.
+
+        Raises
+        ------
+        SettingsError
+            If the head of `model` is a batch-norm neck, and no loss stands before it or behind it.
+        """
+        if model.head == "bnneck" and ("embedding" not in self.outputs or len(self.outputs) < 2):
+            raise SettingsError(
+                f"head bnneck with the loss {','.join(part.loss.name for part in self.parts)}; "
+                "allowed: a loss that compares, before the neck, and one over songs, behind it, "
+                "such as supcon,softmax"
+            )
 
     def keras_losses(self) -> dict[str, Any]:
         """For every one of `outputs` the Keras loss of it."""

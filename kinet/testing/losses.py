@@ -114,7 +114,7 @@ def _build(loss: Loss, where: str) -> Any:
 def _outputs(loss: Loss, rng: np.random.Generator) -> np.ndarray:
     """Outputs ``(B, D)`` as a model gives them, exact in 16 bits."""
     rows = rng.standard_normal((len(_songs(loss)), _SIZE))
-    if loss.output == "embedding":
+    if loss.output != "logits":
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float16).astype(np.float32)
 
@@ -156,7 +156,7 @@ def _model(loss: Loss, outputs: np.ndarray, optimizer: Any, where: str) -> Any:
     model = keras.Sequential([keras.Input((len(outputs),))])
     model.add(keras.layers.Dense(outputs.shape[1], use_bias=False))
     model.layers[0].set_weights([outputs])
-    if loss.output == "embedding":
+    if loss.output != "logits":
         model.add(keras.layers.UnitNormalization())
     model.compile(
         optimizer=optimizer,

@@ -22,7 +22,7 @@ from kinet.errors import CheckpointError
 from kinet.losses.objective import Objective
 from kinet.metadata import Metadata
 from kinet.model import build_for
-from kinet.network import Network, embedder_of
+from kinet.network import Network
 from kinet.plugins import plugins_of
 from kinet.training.averages import Averages
 from kinet.training.data import Batches, EpochData
@@ -33,6 +33,7 @@ from kinet.training.log import Record, RunLog, write_history
 from kinet.training.ranking import Ranking
 from kinet.training.runs import RunFolders
 from kinet.training.segments import segmented
+from kinet.training.starting import freeze, start
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def train(
     require_lists(task.tracks, task.validation)
     ranking = Ranking(task.validation, task.model.vectors)
     objective = Objective.of(task.training)
+    objective.require_place(task.model)
     size = task.training.versions_per_song or objective.versions_per_song
     batches = task.batches or TrainingBatches(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
@@ -126,13 +128,12 @@ def train(
     with _precision(task.training.precision), data_parallel(task.devices):
         model = _build(task, objective, data)
         shorten_averages(model, momentum_for(len(data)))
-        if start_from is not None:
-            # The classifier begins anew: its columns are other songs.
-            copy_weights(embedder_of(start_from), embedder_of(model))
         history: list[Record] = []
         # A run that was killed in its first epoch has nothing to go on from: it begins again.
         if resume and task.folders.last.exists():
             history = _restore(task.folders.last, model)
+        else:
+            start(model, start_from, task.training.freeze)
         if history:  # killed after its checkpoint, an epoch may not have come into the table
             write_history(task.folders.logs, history)
         if is_finished(history, task.training):
@@ -159,6 +160,8 @@ def _precision(policy: str) -> Iterator[None]:
 def _build(task: Task, objective: Objective, data: EpochData) -> Network:
     dropout = task.training.dropout
     model = build_for(objective.outputs, task.model, data.songs, dropout, task.features)
+    if task.training.freeze:
+        freeze(model)
     optimizer = _optimizer(task, len(data))
     own = task.optimizer is not None or task.schedule is not None
     model.metadata = dataclasses.replace(
@@ -260,26 +263,3 @@ def _require_same_run(path: Path, there: Metadata, here: Metadata) -> None:
                 f"{path} was trained with {part} {name} = {(before or {}).get(name)!r}, now it is "
                 f"{(now or {}).get(name)!r}; resume with the settings that the run began with"
             )
-
-
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Give `target` the weights of `source`'s layers of the same names.
-
-    Raises
-    ------
-    CheckpointError
-        If a layer of `target` is missing in `source`, or a shape differs.
-    """
-    there = {layer.name: layer.get_weights() for layer in source.layers}
-    for layer in target.layers:
-        wanted = [tuple(weight.shape) for weight in layer.weights]
-        if not wanted:
-            continue
-        weights = there.get(layer.name, [])
-        shapes = [weight.shape for weight in weights]
-        if shapes != wanted:
-            raise CheckpointError(
-                f"the checkpoint does not fit: layer {layer.name!r} has shapes {shapes or 'none'} "
-                f"there; this model has {wanted}"
-            )
-        layer.set_weights(weights)

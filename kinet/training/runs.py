@@ -115,8 +115,9 @@ class RunFolders:
         """
         values = self.read_json()
         try:
-            ModelConfig.from_dict(values["model"])
-            TrainConfig.from_dict(values["training"])
+            # With the settings that there were not yet when the run began.
+            values["model"] = ModelConfig.from_dict(values["model"]).to_dict()
+            values["training"] = TrainConfig.from_dict(values["training"]).to_dict()
             kinds = {name: type(values[name]) for name in _KINDS if name in values}
             missing = {"data_dir", "train_list", "validation_list"} - kinds.keys()
         except (LookupError, TypeError, ValueError, AttributeError, SettingsError) as error:
