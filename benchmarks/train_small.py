@@ -55,25 +55,35 @@ def lists_option(function: Any) -> Any:
 @click.option("--out", required=True, type=Path, help="Folder of the run.")
 @click.option("--epochs", default=12)
 @click.option("--batches", default=50, help="In an epoch.")
-@click.option("--loss", default=TRAINING.loss)
+@click.option("--loss", default=TRAINING.loss, help="NAME[:WEIGHT],... as of kinet train.")
 @click.option("--channels", default=NETWORK.channels)
 @click.option("--stages", default=NETWORK.stages)
 @click.option("--block", default=NETWORK.block)
+@click.option("--pooling", default=NETWORK.pooling)
+@click.option("--head", default=NETWORK.head)
+@click.option("--embedding-size", default=NETWORK.embedding_size)
+@click.option("--attention", multiple=True, help="An attention module; several in their order.")
+@click.option("--init", type=Path, help="A model file to begin with.")
+@click.option("--freeze", is_flag=True, help="Train a new head on the rest of --init.")
 @click.option("--seed", default=0)
 def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> None:
     """Train the network; best.keras is the epoch that ranks the first list best."""
     from dataclasses import replace
 
     from kinet.backend import choose
+    from kinet.losses.objective import losses_of
 
     choose()
+    from kinet import load
     from kinet.training.fitting import Task, train
     from kinet.training.runs import RunFolders
     from kinet.versions.made_batches import Draw, MadeBatches
     from kinet.versions.note_pack import read_note_pack
 
-    model = replace(NETWORK, **{name: options[name] for name in ("channels", "stages", "block")})
-    training = replace(TRAINING, **{name: options[name] for name in ("epochs", "loss", "seed")})
+    of_model = ("channels", "stages", "block", "pooling", "head", "embedding_size", "attention")
+    model = replace(NETWORK, **{name: options[name] for name in of_model})
+    training = replace(TRAINING, **{name: options[name] for name in ("epochs", "seed", "freeze")})
+    training = replace(training, loss=losses_of(options["loss"]))
     draw = Draw(songs=SONGS, versions=VERSIONS, batches=options["batches"], seed=options["seed"])
     known = {Path(text.rpartition(":")[0]).name: tracks_of(text) for text in lists}
     folders = RunFolders(out, out / "log")
@@ -88,7 +98,8 @@ def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> 
             batches=batches,
             callbacks=[curve],
         )
-        train(task, resume=folders.last.exists())
+        begin = options["init"] and load(options["init"])
+        train(task, resume=folders.last.exists(), start_from=begin)
 
 
 @main.command()
@@ -241,11 +252,16 @@ def curve_callback(
 
     from kinet.embeddings import embed_arrays
     from kinet.evaluation import evaluate
+    from kinet.network import embedder_of
 
     tracks = {name: [heard(np.load(t.path)) for t in found] for name, found in lists.items()}
     songs = {name: [track.song_id for track in found] for name, found in lists.items()}
 
     class Curve(keras.callbacks.Callback):
+        def set_model(self, model: Any) -> None:
+            super().set_model(model)
+            self.embedder = embedder_of(model)
+
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.started = time.time()
 
@@ -255,7 +271,7 @@ def curve_callback(
             row["seconds"] = round(time.time() - self.started)
             row["loss"] = float(logs["loss"])
             for name, hpcp in tracks.items():
-                row[name] = evaluate(embed_arrays(self.model, hpcp, None, 32), songs[name]).map
+                row[name] = evaluate(embed_arrays(self.embedder, hpcp, None, 32), songs[name]).map
             report = {"training": training.to_dict(), "machine": machine(), "epochs": rows[:epoch]}
             report["versions"] = versions(("keras", "tensorflow", "jax", "torch", "numpy"))
             report["epochs"].append(row)

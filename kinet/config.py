@@ -21,7 +21,8 @@ UNROLLED_ROWS = PITCH_CLASSES + WRAPPED_ROWS
 TIME_FIELD = 48
 STAGE_COUNTS = (1, 2, 3, 4, 6, 12)
 PITCH_AXES = ("unrolled", "circular")
-POOLINGS = ("mean", "gem")
+POOLINGS = ("mean", "gem", "autopool")
+HEADS = ("linear", "bnneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 SUMMARY_KERNEL = 10
@@ -209,9 +210,14 @@ class ModelConfig(_Settings):
         Receptive field in time of the key-invariant part, in vectors; a multiple of `stages`.
     embedding_size : int
         Length of an embedding.
-    pooling : {"mean", "gem"}
-        What is left of time after the summary: the mean, as in the original, or a generalised
-        mean whose exponents are learned.
+    pooling : {"mean", "gem", "autopool"}
+        What is left of time after the summary: the mean, as in the original, a generalised mean,
+        or a mean that weighs loud moments, both with learned exponents (`kinet.layers`).
+    head : {"linear", "bnneck"}
+        From channels to the embedding: a linear map, batch normalisation and LeakyReLU, as in the
+        original, or a linear map and a batch-norm neck (Luo et al., CVPRW 2019): losses that
+        compare see what is before the normalisation, losses over songs and the embedding what is
+        behind it.
     l2 : float
         Weight of the L2 penalty on all kernels.
     block_options : mapping of str to float
@@ -240,6 +246,7 @@ class ModelConfig(_Settings):
     time_field: int = TIME_FIELD
     embedding_size: int = 128
     pooling: str = "mean"
+    head: str = "linear"
     l2: float = 1e-4
     block_options: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -255,6 +262,7 @@ class ModelConfig(_Settings):
             self.pitch_axis in PITCH_AXES, "pitch axis", self.pitch_axis, ", ".join(PITCH_AXES)
         )
         _require(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
+        _require(self.head in HEADS, "head", self.head, ", ".join(HEADS))
         counts = ("channels", "bottleneck_ratio", "attention_ratio", "embedding_size", "vectors")
         for name in (*counts, "time_field"):
             _require(_is_count(getattr(self, name)), name, getattr(self, name), "an integer from 1")
@@ -338,8 +346,9 @@ class TrainConfig(_Settings):
 
     Parameters
     ----------
-    loss : str
-        Name of a registered loss.
+    loss : str or mapping of str to float
+        Name of a registered loss, or names with their weights in a sum:
+        ``{"supcon": 1, "softmax": 0.5}``.
     batch_size : int
         Tracks in a batch. With a loss that compares versions, songs times `versions_per_song`.
     versions_per_song : int or None
@@ -363,10 +372,20 @@ class TrainConfig(_Settings):
     patience : int or None
         Stop after this many epochs without a better validation MAP; None never stops early.
     loss_options : mapping of str to float
-        Settings of the loss itself, such as the margin.
+        Settings of the loss itself, such as the margin; of several losses ``triplet.margin``.
+    freeze : bool
+        Whether all but the head stays as it is in the model that training starts from; the head
+        begins anew, and may have another size. Yesiler, Serrà and Gómez, "Less is more: Faster and
+        better music version identification with embedding distillation", ISMIR 2020, call this
+        latent space reconfiguration.
+
+    Examples
+    --------
+    >>> TrainConfig().losses, TrainConfig(loss={"supcon": 1, "softmax": 0.5}).losses
+    ({'supcon': 1.0}, {'supcon': 1, 'softmax': 0.5})
     """
 
-    loss: str = "supcon"
+    loss: str | Mapping[str, float] = "supcon"
     batch_size: int = 32
     versions_per_song: int | None = None
     epochs: int = 100
@@ -378,8 +397,16 @@ class TrainConfig(_Settings):
     seed: int = 0
     patience: int | None = None
     loss_options: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    freeze: bool = False
 
     def __post_init__(self) -> None:
+        named = isinstance(self.loss, str | Mapping) and bool(self.loss)
+        _require(
+            named and all(_is_number(w) and 0 < w < math.inf for w in self.losses.values()),
+            "loss",
+            self.loss,
+            "a name, or names with weights above 0, such as {'supcon': 1, 'softmax': 0.5}",
+        )
         _require(_is_count(self.batch_size), "batch size", self.batch_size, "an integer from 1")
         _require(_is_count(self.epochs), "number of epochs", self.epochs, "an integer from 1")
         _require(self.learning_rate > 0, "learning rate", self.learning_rate, "a number above 0")
@@ -388,6 +415,7 @@ class TrainConfig(_Settings):
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1")
         _require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         _require(_is_count(self.seed, 0), "seed", self.seed, "an integer from 0")
+        _require(isinstance(self.freeze, bool), "freeze", self.freeze, "True or False")
         _require(
             self.patience is None or _is_count(self.patience),
             "patience",
@@ -400,6 +428,11 @@ class TrainConfig(_Settings):
             self.versions_per_song,
             "an integer from 2",
         )
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The losses by name, with their weights."""
+        return {self.loss: 1.0} if isinstance(self.loss, str) else dict(self.loss)
 
     @classmethod
     def original(cls, **others: Any) -> TrainConfig:

@@ -14,9 +14,10 @@ from keras import ops
 from kinet import (
     heard,  # noqa: F401 - registers its layers
     network,  # noqa: F401 - registers the model
+    proxies,  # noqa: F401 - registers its layer
 )
 from kinet.config import LEAKY_SLOPE, PITCH_CLASSES
-from kinet.losses import comparing  # noqa: F401 - registers the losses
+from kinet.losses import comparing, sums  # noqa: F401 - registers the losses
 
 
 @keras.saving.register_keras_serializable("kinet")
@@ -229,3 +230,48 @@ class GeneralisedMean(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "exponent": self.exponent, "floor": self.floor}
+
+
+@keras.saving.register_keras_serializable("kinet")
+class AutoPool(keras.layers.Layer):
+    """Mean over rows and time that weighs loud moments by a learned exponent per channel.
+
+    ``sum(x * softmax(alpha * x))`` over all moments of a channel, ``(B, R, T, C)`` to ``(B, C)``
+    (auto-pool: McFee, Salamon and Bello, "Adaptive pooling operators for weakly labeled sound
+    event detection", IEEE/ACM TASLP 2018): the mean at alpha = 0, towards the maximum above it,
+    towards the minimum below.
+
+    Parameters
+    ----------
+    alpha : float
+        Where alpha begins.
+
+    Examples
+    --------
+    Two moments, 0 and 1, at alpha = log 3: the louder one weighs three times as much.
+
+    >>> import math
+    >>> pooled = AutoPool(math.log(3))(ops.reshape([0.0, 1.0], (1, 1, 2, 1)))
+    >>> round(float(ops.convert_to_numpy(pooled)[0, 0]), 6)
+    0.75
+    """
+
+    def __init__(self, alpha: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = alpha
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        begin = keras.initializers.Constant(self.alpha)
+        self.a = self.add_weight(shape=(input_shape[-1],), initializer=begin, name="a")
+
+    def call(self, inputs: Any) -> Any:
+        exponents = self.a * inputs
+        # Keras's softmax over two axes needs to know their lengths; no exponential overflows.
+        weights = ops.exp(exponents - ops.max(exponents, axis=(1, 2), keepdims=True))
+        return ops.sum(inputs * weights, axis=(1, 2)) / ops.sum(weights, axis=(1, 2))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[0], input_shape[-1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}

@@ -23,10 +23,11 @@ from kinet.config import (
     FeatureConfig,
     ModelConfig,
 )
-from kinet.layers import GeneralisedMean, PitchRows, PitchWrap
+from kinet.layers import AutoPool, GeneralisedMean, PitchRows, PitchWrap
 from kinet.metadata import Metadata
-from kinet.network import FEATURES, LOGITS, Network, embedding_of, make_network
+from kinet.network import FEATURES, LOGITS, METRIC, Network, embedding_of, make_network
 from kinet.plugins import plugins_of
+from kinet.proxies import Proxies
 
 LAYOUT = "channels_last"
 _WAITING = "uninitialized_variables"
@@ -62,7 +63,7 @@ def build_embedder(config: ModelConfig, features: FeatureConfig | None = None) -
     (None, 8)
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
-    outputs = embedding_of(_features(inputs, config))
+    outputs = embedding_of(_head(_pooled(inputs, config), config)[1])
     return make_network(inputs, outputs, "embedder", _metadata(config, features, ()))
 
 
@@ -92,16 +93,63 @@ def build_classifier(
         `kinet.network.embedder_of` gives the embedder that shares its weights.
     """
     inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
+    logits = _logits(_head(_pooled(inputs, config), config)[1], config, len(songs), dropout)
+    return make_network(inputs, logits, "classifier", _metadata(config, features, songs))
+
+
+def build_for(
+    outputs: Sequence[str],
+    config: ModelConfig,
+    songs: Sequence[str],
+    dropout: float = 0.5,
+    features: FeatureConfig | None = None,
+) -> Network:
+    """Build the network that gives all that losses want.
+
+    Parameters
+    ----------
+    outputs : sequence of str
+        Of `kinet.losses.OUTPUTS`, each once.
+    config, songs, dropout, features
+        As of `build_classifier`; an embedder has no use for songs and dropout.
+
+    Returns
+    -------
+    keras.Model
+        From HPCP ``(B, T, 12)`` to the output, or to a dictionary of several.
+        `kinet.network.embedder_of` gives the embedder in it.
+
+    Examples
+    --------
+    >>> config = ModelConfig("simple", 1, (), channels=4, embedding_size=8)
+    >>> network = build_for(("logits", "embedding"), config, ["s1", "s2"])
+    >>> given = network(keras.ops.ones((1, 140, 12)))
+    >>> tuple(given["logits"].shape), tuple(given["embedding"].shape)
+    ((1, 2), (1, 8))
+    """
+    if list(outputs) == ["embedding"]:
+        return build_embedder(config, features)
+    if list(outputs) == ["logits"]:
+        return build_classifier(config, songs, dropout, features)
+    inputs = keras.Input((fixed_vectors(config), PITCH_CLASSES), name="hpcp")
+    compared, x = _head(_pooled(inputs, config), config)
+    build = {
+        "logits": lambda: _logits(x, config, len(songs), dropout),
+        "cosines": lambda: Proxies(len(songs), name="cosines", dtype="float32")(x),
+        "embedding": lambda: embedding_of(compared, METRIC),
+    }
+    given = {output: build[output]() for output in outputs}
+    only = given[outputs[0]] if len(outputs) == 1 else given
+    return make_network(inputs, only, "joint", _metadata(config, features, songs))
+
+
+def _logits(x: Any, config: ModelConfig, songs: int, dropout: float) -> Any:
     # With a seed PyTorch's dropout too draws from the layer's own state, which training sets.
-    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(_features(inputs, config))
-    dense = keras.layers.Dense(
-        len(songs),
-        use_bias=False,
-        kernel_regularizer=_penalty(config),
-        name=LOGITS,
-        dtype="float32",
-    )
-    return make_network(inputs, dense(x), "classifier", _metadata(config, features, songs))
+    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(x)
+    penalty = _penalty(config)
+    return keras.layers.Dense(
+        songs, use_bias=False, kernel_regularizer=penalty, name=LOGITS, dtype="float32"
+    )(x)
 
 
 def _metadata(
@@ -141,8 +189,8 @@ def fixed_vectors(config: ModelConfig) -> int | None:
     return config.vectors if tied else None
 
 
-def _features(inputs: Any, config: ModelConfig) -> Any:
-    """From HPCP to the ``(B, embedding_size)`` activations below embedding and classifier."""
+def _pooled(inputs: Any, config: ModelConfig) -> Any:
+    """From HPCP to ``(B, channels)``."""
     unit = _Unit(config)
     block = blocks.registry.get(config.block)
     options = block.options(config.block_options)
@@ -157,20 +205,31 @@ def _features(inputs: Any, config: ModelConfig) -> Any:
         x = keras.layers.MaxPooling2D(
             (1, SUMMARY_POOL), (1, SUMMARY_STRIDE), data_format=LAYOUT, name=f"summary{index}_pool"
         )(x)
-    x = _pooling(config)(x)
+    return _pooling(config)(x)
+
+
+def _head(x: Any, config: ModelConfig) -> tuple[Any, Any]:
+    """What versions are compared by, and what songs are told apart and tracks embedded by.
+
+    Both ``(B, embedding_size)``, and one and the same but for a batch-norm neck.
+    """
     x = keras.layers.Dense(
         config.embedding_size, use_bias=False, kernel_regularizer=_penalty(config), name="head"
     )(x)
+    if config.head == "bnneck":
+        return x, keras.layers.BatchNormalization(center=False, name=FEATURES)(x)
     x = keras.layers.BatchNormalization(name="head_bn")(x)
-    return keras.layers.LeakyReLU(LEAKY_SLOPE, name=FEATURES)(x)
+    x = keras.layers.LeakyReLU(LEAKY_SLOPE, name=FEATURES)(x)
+    return x, x
 
 
 def _pooling(config: ModelConfig) -> keras.layers.Layer:
     """From ``(B, 1, T, C)`` to ``(B, C)``."""
-    if config.pooling == "gem":
-        # Powers and roots need more digits than half of a float.
-        return GeneralisedMean(name="summary", dtype="float32")
-    return keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")
+    if config.pooling == "mean":
+        return keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, name="summary")
+    # Powers, roots and exponentials need more digits than half of a float.
+    learned = {"gem": GeneralisedMean, "autopool": AutoPool}[config.pooling]
+    return learned(name="summary", dtype="float32")
 
 
 def _penalty(config: ModelConfig) -> Any:

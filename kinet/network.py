@@ -14,6 +14,10 @@ from kinet.metadata import Metadata
 
 EMBEDDING = "embedding"
 FEATURES = "features"
+# The layers after the pooling that a new head replaces.
+HEAD = ("head", "head_bn", FEATURES)
+# Where unit rows are compared beside a classifier; the embedder ends elsewhere.
+METRIC = "metric"
 LOGITS = "logits"
 
 
@@ -80,7 +84,9 @@ class Network(keras.Model):
 
     @property
     def _output(self) -> str:
-        return "embedding" if is_embedder(self) else "logits"
+        if is_embedder(self):
+            return "embedding"
+        return "logits" if LOGITS in {layer.name for layer in self.layers} else "cosines"
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """As of `keras.Model`, which leaves it to whoever has a `compile` of their own."""
@@ -103,9 +109,10 @@ class Network(keras.Model):
 
 _WANTED = {
     "logits": "a classifier, from kinet.build_classifier",
+    "cosines": "cosines with songs, which a network of kinet.train gives",
     "embedding": "an embedder, from kinet.build",
 }
-_GIVEN = {"logits": "logits of songs", "embedding": "embeddings"}
+_GIVEN = {"logits": "logits of songs", "cosines": "cosines with songs", "embedding": "embeddings"}
 
 
 def make_network(inputs: Any, outputs: Any, name: str, metadata: Metadata | None) -> Network:
@@ -115,9 +122,9 @@ def make_network(inputs: Any, outputs: Any, name: str, metadata: Metadata | None
     return network
 
 
-def embedding_of(features: Any) -> Any:
+def embedding_of(features: Any, name: str = EMBEDDING) -> Any:
     """Features ``(B, D)`` to unit rows, float32."""
-    return keras.layers.UnitNormalization(axis=-1, dtype="float32", name=EMBEDDING)(features)
+    return keras.layers.UnitNormalization(axis=-1, dtype="float32", name=name)(features)
 
 
 def is_embedder(model: keras.Model) -> bool:

@@ -24,8 +24,8 @@ REGISTRIES: dict[str, Registry[Any]] = {
 _imported: dict[Path, None] = {}
 
 
-def plugins_of(model: ModelConfig, loss: str | None = None) -> tuple[PluginUse, ...]:
-    """Block, attention modules and, if given, loss of a network, with where they come from.
+def plugins_of(model: ModelConfig, losses: Iterable[str] = ()) -> tuple[PluginUse, ...]:
+    """Block, attention modules and losses of a network, with where they come from.
 
     Raises
     ------
@@ -34,12 +34,11 @@ def plugins_of(model: ModelConfig, loss: str | None = None) -> tuple[PluginUse, 
 
     Examples
     --------
-    >>> [use.name for use in plugins_of(ModelConfig.original(), "softmax")]
+    >>> [use.name for use in plugins_of(ModelConfig.original(), ["softmax"])]
     ['wider', 'channel', 'temporal', 'softmax']
     """
     names = [("block", model.block), *(("attention", name) for name in model.attention)]
-    if loss:
-        names.append(("loss", loss))
+    names += [("loss", name) for name in losses]
     return tuple(PluginUse.of(kind, name, REGISTRIES[kind].origin(name)) for kind, name in names)
 
 

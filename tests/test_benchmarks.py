@@ -357,7 +357,10 @@ def test_a_misspelt_loss_is_refused_before_anything_is_trained(here, tmp_path, m
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(accuracy.command, ["--loss", "supco"])
     assert done.exit_code == 2
-    assert "'supco' is not one of 'softmax', 'supcon', 'triplet'" in done.output
+    assert (
+        "'supco' is not one of 'clews', 'normsoftmax', 'softmax', 'supcon', 'triplet'"
+        in done.output
+    )
     assert not any(tmp_path.iterdir())
 
 

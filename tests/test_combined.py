@@ -92,7 +92,7 @@ def test_the_fast_form_of_both_gives_the_same(both, padded):
 
 
 def test_training_goes_on_from_the_network_in_it(network, both):
-    from kinet.training.fitting import copy_weights
+    from kinet.training.starting import copy_weights
 
     other = kinet.build("wider", 3, attention=(), **SMALL)
     copy_weights(both, other)

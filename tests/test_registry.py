@@ -17,7 +17,7 @@ from kinet.registry import Origin, Registry
 BUILT_IN = {
     "kinet.blocks": ["bottleneck", "simple", "wider"],
     "kinet.attention": ["channel", "local", "temporal"],
-    "kinet.losses": ["softmax", "supcon", "triplet"],
+    "kinet.losses": ["clews", "normsoftmax", "softmax", "supcon", "triplet"],
     "kinet.datasets": ["covers80", "da-tacos", "shs100k"],
 }
 GOOD = "from kinet.blocks import Block\nblock = Block('{}', 'one line', lambda x, stage: x)\n"

@@ -69,13 +69,13 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     """Check all that can be checked without a backend, then train."""
     from kinet.attention import registry as attention_modules
     from kinet.blocks import registry as blocks
-    from kinet.losses import registry as losses
+    from kinet.losses.objective import Objective
 
     model, training = _configs(settings)
     blocks.get(model.block).options(model.block_options)
     for name in model.attention:
         attention_modules.get(name)
-    losses.get(training.loss).options(training.loss_options)
+    Objective.of(training).require_place(model)
     data_dir = Path(settings["data_dir"])
     made_of = settings["scores"] or settings["train_list"]
     tracks = [] if settings["scores"] else read_complete_list(Path(made_of), data_dir)
@@ -136,14 +136,14 @@ def _made_batches(settings: dict[str, Any], workers: int) -> MadeBatches | None:
     """Batches of versions of the works of --scores, None without it."""
     if not settings["scores"]:
         return None
-    from kinet.losses import registry as losses
+    from kinet.losses.objective import Objective
     from kinet.model import fixed_vectors
     from kinet.versions.made_batches import Draw, MadeBatches, lengths_between
     from kinet.versions.note_pack import read_note_pack
 
     model, training = _configs(settings)
     fixed = fixed_vectors(model)
-    versions = training.versions_per_song or losses.get(training.loss).versions_per_song or 4
+    versions = training.versions_per_song or Objective.of(training).versions_per_song or 4
     draw = Draw(
         lengths=(fixed,) if fixed else lengths_between(model.minimum_vectors, model.vectors),
         songs=max(2, training.batch_size // versions),

@@ -9,6 +9,7 @@ import click
 
 from kinet.commands.options import data_option, list_option, path_type
 from kinet.config import (
+    HEADS,
     PITCH_AXES,
     POOLINGS,
     PRECISIONS,
@@ -16,6 +17,7 @@ from kinet.config import (
     ModelConfig,
     TrainConfig,
 )
+from kinet.losses.objective import losses_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +49,10 @@ def _numbers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
         return {name: float(number) for name, number in pairs}
     except ValueError as error:
         raise click.BadParameter("allowed: NAME=NUMBER, such as margin=0.3") from error
+
+
+def _losses(_: click.Context, __: click.Parameter, value: str) -> str | dict[str, float]:
+    return losses_of(value)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -141,7 +147,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--pooling",
         type=click.Choice(POOLINGS),
         default=MODEL.pooling,
-        help="Of time: the mean, or a generalised mean with learned exponents.",
+        help="Of time: the mean, or one of two with learned exponents.",
+    ),
+    click.option(
+        "--head",
+        type=click.Choice(HEADS),
+        default=MODEL.head,
+        help="Linear as the original's, or a batch-norm neck between two losses.",
     ),
     click.option(
         "--l2",
@@ -151,14 +163,20 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=MODEL.l2,
         help="Weight of the L2 penalty on kernels.",
     ),
-    click.option("--loss", default=TRAINING.loss, help="See kinet plugins."),
+    click.option(
+        "--loss",
+        default=TRAINING.loss,
+        metavar="NAME[:WEIGHT],...",
+        callback=_losses,
+        help="See kinet plugins. Several are added up: supcon,softmax:0.5.",
+    ),
     click.option(
         "--loss-option",
         "loss_options",
         multiple=True,
         metavar="NAME=NUMBER",
         callback=_numbers,
-        help="A setting of the loss, such as margin=0.3.",
+        help="A setting of the loss, such as margin=0.3; of several losses triplet.margin=0.3.",
     ),
     click.option(
         "--versions-per-song",
@@ -211,6 +229,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "init",
         type=path_type,
         help="Begin with the weights of this model file, or of a model of kinet models.",
+    ),
+    click.option(
+        "--freeze", is_flag=True, help="Train a new head on the rest of the model of --init."
     ),
     click.option("--resume", is_flag=True, help="Go on with the run of this tag."),
     click.option(

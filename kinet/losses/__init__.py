@@ -1,7 +1,7 @@
 """The loss registry, and what batches each loss needs.
 
-The Keras losses themselves, `SupervisedContrastive` and `BatchHardTriplet`, are here by name; they
-are imported, and Keras with them, when they are first asked for.
+The Keras losses themselves, such as `SupervisedContrastive`, are here by name; they are imported,
+and Keras with them, when they are first asked for.
 """
 
 from __future__ import annotations
@@ -15,11 +15,26 @@ from kinet.options import chosen_options
 from kinet.registry import Registry
 
 if TYPE_CHECKING:
-    from kinet.losses.comparing import BatchHardTriplet, SupervisedContrastive
+    from kinet.losses.comparing import (
+        BatchHardTriplet,
+        NormalisedSoftmax,
+        SegmentContrastive,
+        SupervisedContrastive,
+    )
 
-__all__ = ["OUTPUTS", "BatchHardTriplet", "Loss", "SupervisedContrastive", "register", "registry"]
+_KERAS = ("BatchHardTriplet", "NormalisedSoftmax", "SegmentContrastive", "SupervisedContrastive")
+__all__ = [
+    "OUTPUTS",
+    "BatchHardTriplet",
+    "Loss",
+    "NormalisedSoftmax",
+    "SegmentContrastive",
+    "SupervisedContrastive",
+    "register",
+    "registry",
+]
 
-OUTPUTS = ("logits", "embedding")
+OUTPUTS = ("logits", "cosines", "embedding")
 
 
 @dataclass(frozen=True)
@@ -35,12 +50,18 @@ class Loss:
     build : callable
         ``build(**options) -> keras.losses.Loss`` of ``(labels (B,), outputs (B, D))``, where
         labels are integers from 0. Import Keras inside it.
-    output : {"logits", "embedding"}
-        Whether it wants a classifier's logits ``(B, songs)`` or the unit rows ``(B, D)``.
+    output : {"logits", "cosines", "embedding"}
+        Whether it wants a classifier's logits ``(B, songs)``, the cosines ``(B, songs)`` with a
+        learned direction for each song, or the unit rows ``(B, D)``.
     versions_per_song : int or None
         K of batches of P songs x K versions; None for batches of tracks in random order.
     defaults : mapping of str to float
         The options that `build` takes; one whose default is an ``int`` is a whole number.
+    segments : bool
+        Whether it takes tracks as sets of segments. Then it has an option ``segments``, K from 1:
+        in training every crop is cut evenly into K, and the loss gets labels ``(B K,)`` and
+        outputs ``(B K, D)``, those of a track one after the other. A loss beside it takes each
+        segment as a track.
     """
 
     name: str
@@ -49,6 +70,7 @@ class Loss:
     output: str = "logits"
     versions_per_song: int | None = None
     defaults: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    segments: bool = False
 
     def options(self, given: Mapping[str, float]) -> dict[str, float]:
         """What `build` takes: `given` in place of its defaults.
@@ -76,7 +98,7 @@ register = registry.register
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("BatchHardTriplet", "SupervisedContrastive"):
+    if name not in _KERAS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from kinet.losses import comparing
 

@@ -18,12 +18,13 @@ _STEPS = 30
 
 
 def check_loss(loss: Loss | str) -> None:
-    """Prove that a loss keeps its promises, on batches of eight made-up outputs.
+    """Prove that a loss keeps its promises, on batches of eight made-up tracks.
 
     It declares what it wants and takes the options of its ``defaults``; value and gradient are
     finite, also for equal versions, songs with one version, a batch of one song, labels and
     outputs of other number types and, for logits, a confident wrong answer; the order of the
-    batch does not matter; training brings it down.
+    batch does not matter, and that of a track's segments, where it takes these; training brings
+    it down.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def check_loss(loss: Loss | str) -> None:
         probes.require(bool(np.isfinite(value)), where, f"finite for {case}", value, "a number")
         _check_gradient(loss, labels, rows, f"{where}, {case}")
     _check_order(loss, outputs, rng, where)
+    if loss.segments:
+        _check_order_of_segments(loss, outputs, where)
     _check_types(loss, outputs, where)
     _check_learning(loss, outputs, where)
 
@@ -66,6 +69,26 @@ def _check_declaration(loss: Loss, where: str) -> None:
         repr(versions),
         "None or an integer from 2",
     )
+    if not loss.segments:
+        return
+    count = loss.defaults.get("segments")
+    probes.require(
+        isinstance(count, int) and count >= 1,
+        where,
+        "with segments=True an option segments",
+        repr(count),
+        "an integer from 1",
+    )
+    probes.require(loss.output == "embedding", where, "output", repr(loss.output), "embedding")
+
+
+def _songs(loss: Loss) -> np.ndarray:
+    """The labels of a batch: of every segment, where the loss takes these."""
+    return np.repeat(_SONGS, _rows_of_a_track(loss))
+
+
+def _rows_of_a_track(loss: Loss) -> int:
+    return int(loss.options({})["segments"]) if loss.segments else 1
 
 
 def _build(loss: Loss, where: str) -> Any:
@@ -90,27 +113,28 @@ def _build(loss: Loss, where: str) -> Any:
 
 def _outputs(loss: Loss, rng: np.random.Generator) -> np.ndarray:
     """Outputs ``(B, D)`` as a model gives them, exact in 16 bits."""
-    rows = rng.standard_normal((len(_SONGS), _SIZE))
-    if loss.output == "embedding":
+    rows = rng.standard_normal((len(_songs(loss)), _SIZE))
+    if loss.output != "logits":
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float16).astype(np.float32)
 
 
 def _cases(loss: Loss, outputs: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    songs, size = _songs(loss), _rows_of_a_track(loss)
     twins = outputs.copy()
-    twins[1] = twins[0]
-    alone = _SONGS.copy()
-    alone[0] = _SIZE - 1
+    twins[size : 2 * size] = twins[:size]
+    alone = songs.copy()
+    alone[:size] = _SIZE - 1
     cases = [
-        ("any batch", _SONGS, outputs),
-        ("two equal versions", _SONGS, twins),
-        ("equal versions of different songs", _SONGS, np.repeat(outputs[:1], len(_SONGS), axis=0)),
+        ("any batch", songs, outputs),
+        ("two equal versions", songs, twins),
+        ("equal versions of different songs", songs, np.repeat(outputs[:1], len(songs), axis=0)),
         ("songs with one version", alone, outputs),
-        ("a batch of one song", np.zeros_like(_SONGS), outputs),
+        ("a batch of one song", np.zeros_like(songs), outputs),
     ]
     if loss.output == "logits":
-        wrong = np.where(np.eye(_SIZE)[_SONGS] == 1, -1e4, 1e4).astype(np.float32)
-        cases.append(("a confident wrong answer", _SONGS, wrong))
+        wrong = np.where(np.eye(_SIZE)[songs] == 1, -1e4, 1e4).astype(np.float32)
+        cases.append(("a confident wrong answer", songs, wrong))
     return cases
 
 
@@ -132,7 +156,7 @@ def _model(loss: Loss, outputs: np.ndarray, optimizer: Any, where: str) -> Any:
     model = keras.Sequential([keras.Input((len(outputs),))])
     model.add(keras.layers.Dense(outputs.shape[1], use_bias=False))
     model.layers[0].set_weights([outputs])
-    if loss.output == "embedding":
+    if loss.output != "logits":
         model.add(keras.layers.UnitNormalization())
     model.compile(
         optimizer=optimizer,
@@ -156,19 +180,32 @@ def _check_gradient(loss: Loss, labels: np.ndarray, outputs: np.ndarray, where: 
 
 
 def _check_order(loss: Loss, outputs: np.ndarray, rng: np.random.Generator, where: str) -> None:
-    order = rng.permutation(len(_SONGS))
+    songs = _songs(loss)
+    order = np.arange(len(songs)).reshape(len(_SONGS), -1)[rng.permutation(len(_SONGS))].ravel()
     probes.check_close(
-        np.array(_value(loss, _SONGS[order], outputs[order], where)),
-        np.array(_value(loss, _SONGS, outputs, where)),
+        np.array(_value(loss, songs[order], outputs[order], where)),
+        np.array(_value(loss, songs, outputs, where)),
         where,
         "the order of the batch does not matter",
     )
 
 
+def _check_order_of_segments(loss: Loss, outputs: np.ndarray, where: str) -> None:
+    tracks = outputs.reshape(len(_SONGS), -1, _SIZE).copy()
+    tracks[0] = tracks[0, ::-1]
+    probes.check_close(
+        np.array(_value(loss, _songs(loss), tracks.reshape(outputs.shape), where)),
+        np.array(_value(loss, _songs(loss), outputs, where)),
+        where,
+        "the order of the segments of a track does not matter",
+    )
+
+
 def _check_types(loss: Loss, outputs: np.ndarray, where: str) -> None:
-    expected = np.array(_value(loss, _SONGS, outputs, where))
+    songs = _songs(loss)
+    expected = np.array(_value(loss, songs, outputs, where))
     for labels, rows in (("int64", "float32"), ("uint8", "float32"), ("int32", "float16")):
-        value = _value(loss, _SONGS.astype(labels), outputs.astype(rows), where)
+        value = _value(loss, songs.astype(labels), outputs.astype(rows), where)
         probes.check_close(
             np.array(value), expected, where, f"labels of {labels} and outputs of {rows} do as well"
         )
@@ -178,8 +215,9 @@ def _check_learning(loss: Loss, outputs: np.ndarray, where: str) -> None:
     import keras
 
     model = _model(loss, outputs, keras.optimizers.Adam(0.1), where)
-    inputs = np.eye(len(_SONGS), dtype=np.float32)
-    values = [float(model.train_on_batch(inputs, _SONGS)) for _ in range(_STEPS)]
+    songs = _songs(loss)
+    inputs = np.eye(len(songs), dtype=np.float32)
+    values = [float(model.train_on_batch(inputs, songs)) for _ in range(_STEPS)]
     probes.require(
         values[-1] < values[0],
         where,

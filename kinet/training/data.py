@@ -15,6 +15,7 @@ from kinet.data.tracks import Track
 from kinet.errors import DataError
 
 Batch = tuple[np.ndarray, np.ndarray]
+Labelled = tuple[np.ndarray, np.ndarray | dict[str, np.ndarray]]
 
 
 class Batches(Protocol):
@@ -47,6 +48,8 @@ class EpochData(keras.utils.PyDataset):
         What they are.
     workers : int
         Threads that prepare them.
+    outputs : sequence of str
+        Of a network with several outputs their names: each of them gets the labels.
 
     Attributes
     ----------
@@ -59,9 +62,10 @@ class EpochData(keras.utils.PyDataset):
         What was wrong with a track; the backend wraps it in an error of its own.
     """
 
-    def __init__(self, batches: Batches, workers: int) -> None:
+    def __init__(self, batches: Batches, workers: int, outputs: Sequence[str] = ()) -> None:
         super().__init__(workers=1)
         self.batches = batches
+        self._outputs = outputs
         self.songs = batches.songs
         self.next_epoch = 0
         self.error: DataError | None = None
@@ -72,12 +76,13 @@ class EpochData(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self._current().order)
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> Labelled:
         try:
-            return self._current().batch(index)
+            hpcp, labels = self._current().batch(index)
         except DataError as error:
             self.error = error
             raise
+        return hpcp, dict.fromkeys(self._outputs, labels) if len(self._outputs) > 1 else labels
 
     def on_epoch_begin(self) -> None:
         """Called by Keras: from now on the batches are those of the next epoch."""

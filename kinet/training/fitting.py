@@ -13,17 +13,16 @@ from typing import Any
 
 import keras
 
-from kinet import losses
 from kinet.backend import data_parallel, jit_compile, seed_everything
 from kinet.checkpoint import metadata_of, read_metadata, restore
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.batches import TrainingBatches
 from kinet.data.tracks import Track
 from kinet.errors import CheckpointError
-from kinet.losses import Loss
+from kinet.losses.objective import Objective
 from kinet.metadata import Metadata
-from kinet.model import build_classifier, build_embedder
-from kinet.network import Network, embedder_of
+from kinet.model import build_for
+from kinet.network import Network
 from kinet.plugins import plugins_of
 from kinet.training.averages import Averages
 from kinet.training.data import Batches, EpochData
@@ -33,6 +32,8 @@ from kinet.training.lists import require_lists
 from kinet.training.log import Record, RunLog, write_history
 from kinet.training.ranking import Ranking
 from kinet.training.runs import RunFolders
+from kinet.training.segments import segmented
+from kinet.training.starting import freeze, start
 
 
 @dataclass(frozen=True)
@@ -114,24 +115,25 @@ def train(
     """
     require_lists(task.tracks, task.validation)
     ranking = Ranking(task.validation, task.model.vectors)
-    loss = losses.registry.get(task.training.loss)
-    size = task.training.versions_per_song or loss.versions_per_song
+    objective = Objective.of(task.training)
+    objective.require_place(task.model)
+    size = task.training.versions_per_song or objective.versions_per_song
     batches = task.batches or TrainingBatches(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
     )
-    data = EpochData(batches, task.workers)
+    batches = segmented(batches, objective, task.model)
+    data = EpochData(batches, task.workers, objective.outputs)
     seed_everything(task.training.seed)
     task.folders.make()
     with _precision(task.training.precision), data_parallel(task.devices):
-        model = _build(task, loss, data)
+        model = _build(task, objective, data)
         shorten_averages(model, momentum_for(len(data)))
-        if start_from is not None:
-            # The classifier begins anew: its columns are other songs.
-            copy_weights(embedder_of(start_from), embedder_of(model))
         history: list[Record] = []
         # A run that was killed in its first epoch has nothing to go on from: it begins again.
         if resume and task.folders.last.exists():
             history = _restore(task.folders.last, model)
+        else:
+            start(model, start_from, task.training.freeze)
         if history:  # killed after its checkpoint, an epoch may not have come into the table
             write_history(task.folders.logs, history)
         if is_finished(history, task.training):
@@ -155,23 +157,24 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _build(task: Task, loss: Loss, data: EpochData) -> Network:
-    if loss.output == "logits":
-        model = build_classifier(task.model, data.songs, task.training.dropout, task.features)
-    else:
-        model = build_embedder(task.model, task.features)
+def _build(task: Task, objective: Objective, data: EpochData) -> Network:
+    dropout = task.training.dropout
+    model = build_for(objective.outputs, task.model, data.songs, dropout, task.features)
+    if task.training.freeze:
+        freeze(model)
     optimizer = _optimizer(task, len(data))
     own = task.optimizer is not None or task.schedule is not None
     model.metadata = dataclasses.replace(
         metadata_of(model),
         training=task.training,
-        plugins=plugins_of(task.model, task.training.loss),
+        plugins=plugins_of(task.model, task.training.losses),
         # As it will be read from the file.
         optimizer=json.loads(json.dumps(keras.optimizers.serialize(optimizer))) if own else None,
     )
+    losses = objective.keras_losses()
     model.compile(
         optimizer=optimizer,
-        loss=loss.with_options(task.training.loss_options),
+        loss=losses if len(losses) > 1 else losses[objective.outputs[0]],
         jit_compile=jit_compile(),
     )
     model.optimizer.build(model.trainable_variables)
@@ -260,26 +263,3 @@ def _require_same_run(path: Path, there: Metadata, here: Metadata) -> None:
                 f"{path} was trained with {part} {name} = {(before or {}).get(name)!r}, now it is "
                 f"{(now or {}).get(name)!r}; resume with the settings that the run began with"
             )
-
-
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Give `target` the weights of `source`'s layers of the same names.
-
-    Raises
-    ------
-    CheckpointError
-        If a layer of `target` is missing in `source`, or a shape differs.
-    """
-    there = {layer.name: layer.get_weights() for layer in source.layers}
-    for layer in target.layers:
-        wanted = [tuple(weight.shape) for weight in layer.weights]
-        if not wanted:
-            continue
-        weights = there.get(layer.name, [])
-        shapes = [weight.shape for weight in weights]
-        if shapes != wanted:
-            raise CheckpointError(
-                f"the checkpoint does not fit: layer {layer.name!r} has shapes {shapes or 'none'} "
-                f"there; this model has {wanted}"
-            )
-        layer.set_weights(weights)

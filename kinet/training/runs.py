@@ -115,8 +115,9 @@ class RunFolders:
         """
         values = self.read_json()
         try:
-            ModelConfig.from_dict(values["model"])
-            TrainConfig.from_dict(values["training"])
+            # With the settings that there were not yet when the run began.
+            values["model"] = ModelConfig.from_dict(values["model"]).to_dict()
+            values["training"] = TrainConfig.from_dict(values["training"]).to_dict()
             kinds = {name: type(values[name]) for name in _KINDS if name in values}
             missing = {"data_dir", "train_list", "validation_list"} - kinds.keys()
         except (LookupError, TypeError, ValueError, AttributeError, SettingsError) as error:
@@ -142,9 +143,13 @@ def default_tag(model: ModelConfig, training: TrainConfig) -> str:
     --------
     >>> default_tag(ModelConfig(block="wider", stages=4), TrainConfig())
     'wider_S4_no-attention_circular_supcon'
+    >>> default_tag(ModelConfig(), TrainConfig(loss={"supcon": 1, "softmax": 0.5}))
+    'wider_S4_no-attention_circular_supcon-softmax0.5'
     """
     attention = "-".join(model.attention) or "no-attention"
-    return f"{model.block}_S{model.stages}_{attention}_{model.pitch_axis}_{training.loss}"
+    weights = training.losses.items()
+    loss = "-".join(f"{name}{weight:g}" if weight != 1 else name for name, weight in weights)
+    return f"{model.block}_S{model.stages}_{attention}_{model.pitch_axis}_{loss}"
 
 
 def newest_best(root: Path = Path()) -> Path:
