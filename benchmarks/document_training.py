@@ -24,7 +24,7 @@ LEVERS = """\
 Each line changes one setting of the first. Where there are several seeds, the mean over them, and
 behind it the least and the greatest; an interval over queries is wider than that.
 """
-LEVER = ("block", "stages", "attention", "loss", "pooling", "channels")
+LEVER = ("block", "stages", "attention", "loss", "pooling", "channels", "head")
 
 
 def training_page(reports: Mapping[str, Mapping[str, Any]]) -> str:
@@ -66,14 +66,15 @@ def _with_interval(metrics: Mapping[str, Any]) -> str:
 
 def _levers(cells: Sequence[Cell]) -> str:
     lists = list(cells[0]["lists"])
-    first = {name: cells[0][name] for name in LEVER}
+    first = {name: cells[0].get(name) for name in LEVER}
     rows = []
     for settings in distinct(cells, *LEVER):
-        own = [c for c in cells if tuple(c[name] for name in LEVER) == settings]
+        own = [c for c in cells if tuple(c.get(name) for name in LEVER) == settings]
         changed = {
             name: value for name, value in zip(LEVER, settings, strict=True) if value != first[name]
         }
-        shown = ", ".join(f"{name} {value}" for name, value in (changed or first).items())
+        named = (changed or first).items()
+        shown = ", ".join(f"{name} {value}" for name, value in named if value is not None)
         rows.append([shown, len(own), *_over_seeds(own, lists)])
     return table(["setting", "seeds", *lists], rows)
 

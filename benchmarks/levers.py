@@ -27,8 +27,8 @@ from original import BLOCKS, DISTRIBUTIONS, start_backend
 from train_small import NETWORK, SONGS, TRAINING, VERSIONS, heard, tracks_of
 
 from kinet.backend import BACKENDS, installed
-from kinet.config import POOLINGS, STAGE_COUNTS, ModelConfig, TrainConfig
-from kinet.losses import registry as losses_registry
+from kinet.config import HEADS, POOLINGS, STAGE_COUNTS, ModelConfig, TrainConfig
+from kinet.losses.objective import Objective, losses_of
 
 WHAT = "networks trained on versions of scores with one budget; the last epoch on real lists"
 STAGES = tuple(map(str, STAGE_COUNTS))
@@ -111,8 +111,9 @@ def _attention(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--block", "blocks", **several(BLOCKS, BLOCKS))
 @click.option("--stages", **several(STAGES, STAGES))
 @click.option("--attention", multiple=True, default=("none",), callback=_attention)
-@click.option("--loss", "losses", **several(tuple(losses_registry.names()), (TRAINING.loss,)))
+@click.option("--loss", "losses", multiple=True, default=(TRAINING.loss,), help="NAME[:WEIGHT],...")
 @click.option("--pooling", "poolings", **several(POOLINGS, (NETWORK.pooling,)))
+@click.option("--head", "heads", **several(HEADS, (NETWORK.head,)))
 @click.option("--channels", type=int, multiple=True, default=(NETWORK.channels,))
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True)
 @click.option("--epochs", type=int, default=1, show_default=True)
@@ -125,6 +126,7 @@ def command(
     attention: list[tuple[str, ...]],
     losses: tuple[str, ...],
     poolings: tuple[str, ...],
+    heads: tuple[str, ...],
     channels: tuple[int, ...],
     seeds: tuple[int, ...],
     epochs: int,
@@ -134,8 +136,8 @@ def command(
     """Train cells and rank lists of real tracks with them."""
     budget = Budget(**{name: options[name] for name in ("scores", "batches", "lists", "backend")})
     cells = Cells(WHAT, DISTRIBUTIONS, out)
-    grid = itertools.product(seeds, losses, poolings, channels, attention, blocks, stages)
-    for seed, loss, pooling, width, modules, block, stage in grid:
+    grid = itertools.product(seeds, losses, poolings, heads, channels, attention, blocks, stages)
+    for seed, loss, pooling, head, width, modules, block, stage in grid:
         if stage == "1" and block != blocks[0]:
             continue  # there the blocks are one network
         model = replace(
@@ -144,16 +146,19 @@ def command(
             stages=int(stage),
             attention=modules,
             pooling=pooling,
+            head=head,
             channels=width,
         )
         # Averages of a short run would hold much of what it began with.
-        training = replace(TRAINING, loss=loss, seed=seed, epochs=epochs, averaging=0.0)
+        training = replace(TRAINING, loss=losses_of(loss), seed=seed, epochs=epochs, averaging=0.0)
+        Objective.of(training).require_place(model)
         key = {
             "block": block,
             "stages": int(stage),
             "attention": ",".join(modules) or "none",
             "loss": loss,
             "pooling": pooling,
+            "head": head,
             "channels": width,
             "seed": seed,
             "epochs": epochs,
