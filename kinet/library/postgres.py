@@ -267,7 +267,7 @@ def _version(connection: Connection) -> tuple[int, int] | None:
     """Program and version of the tables that are there; None without any of that name."""
     if not connection.run("SELECT 1 FROM pg_tables WHERE (schemaname, tablename) = (?, ?)", _ABOUT):
         return None
-    rows = connection.run("SELECT application, version FROM about")
+    rows = connection.run("SELECT application, version FROM kinet.about")
     return (rows[0][0], rows[0][1]) if len(rows) == 1 else (0, 0)
 
 

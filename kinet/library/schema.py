@@ -49,7 +49,7 @@ CREATE TABLE library (
 CREATE TABLE recordings (
     id INTEGER PRIMARY KEY CHECK (id > 0),
     sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32),
-    seconds REAL NOT NULL CHECK (seconds > 0),
+    seconds REAL NOT NULL CHECK (seconds > 0 AND seconds < 1e12),
     checksum INTEGER NOT NULL
 );
 CREATE TABLE files (
