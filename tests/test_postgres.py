@@ -17,7 +17,7 @@ from kinet.address import place_of
 from kinet.cli import run
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.sources import Source
-from kinet.library import Library, connection, postgres
+from kinet.library import Library, connection, nearest, postgres
 from kinet.library.rows import File, Sound
 from kinet.library.schema import Conflict
 from kinet.library.store import Store
@@ -170,7 +170,7 @@ def checked(library):
 )
 def test_what_no_library_holds_is_not_taken(library, row):
     table, values = row
-    database = library._store._database
+    database = library._store.database
     with pytest.raises(DataError, match="is damaged"), library._store.writing():
         database.insert(table, [values])
     assert library.check() == []
@@ -320,7 +320,7 @@ def test_a_change_that_the_server_gives_up_is_made_again(library, monkeypatch):
         calls.append(1)
         library._store.set_calibration(f"{len(calls)}")
         if len(calls) < 3:
-            library._store._database._connection.run(
+            library._store.database._connection.run(
                 "DO $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '"
                 f"{(connection.SERIALIZATION, connection.DEADLOCK)[len(calls) - 1]}'; END $$"
             )
@@ -335,7 +335,7 @@ def test_a_change_that_the_server_gives_up_is_made_again(library, monkeypatch):
 def test_a_change_that_is_given_up_always_says_so(library):
     def change():
         library._store.set_calibration("x")
-        library._store._database._connection.run(
+        library._store.database._connection.run(
             "DO $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '40001'; END $$"
         )
 
@@ -397,6 +397,95 @@ def test_a_server_that_does_not_flush_is_told(library, monkeypatch):
     assert "power cut" in library._store.faults()[0]
 
 
+# The index
+
+
+@pytest.fixture
+def by_index(monkeypatch):
+    """Small tables are looked through by the server, were it not told otherwise."""
+    set_one = nearest._set
+
+    def set_both(store, name, value):
+        set_one(store, name, value)
+        set_one(store, "enable_seqscan", "off")
+
+    monkeypatch.setattr(nearest, "_set", set_both)
+
+
+@pytest.mark.usefixtures("by_index")
+def test_what_an_index_finds_is_what_an_exact_search_finds(library, reader, tmp_path):
+    query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
+    exact = library.find([query, tmp_path / "s1_0.npy"], workers=1)
+    made = library.build_index()
+    assert (made.rows, made.recall) == (8, 1.0)
+    assert made.milliseconds > 0
+    for one in (library, Library.open(reader)):
+        assert one.find([query, tmp_path / "s1_0.npy"], workers=1, approximate=True) == exact
+        one.close()
+
+
+@pytest.mark.usefixtures("by_index")
+def test_the_index_is_what_is_looked_into(library, postgres, url, tmp_path):
+    query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
+    library.build_index()
+    postgres.sql("DELETE FROM kinet.vectors WHERE recording IN (5, 6)", database_of(url))
+    [answer] = library.find([query], workers=1, approximate=True)
+    assert "s2" not in {match.song for match in answer.matches}
+    with library._store.reading():
+        plan = "EXPLAIN SELECT 1 FROM vectors ORDER BY content <#> ? LIMIT 5"
+        nearest._set(library._store, "enable_seqscan", "off")
+        rows = list(library._store.database.select(plan, (str([0.1] * 1044),)))
+    assert "Index Scan using vectors_content_idx" in str(rows)
+
+
+def test_few_found_is_told_as_recall(library, monkeypatch):
+    monkeypatch.setattr(nearest, "_nearest", lambda *_: iter([(1, -1.0), (2, 0.5), (3, 0.5)]))
+    # Of the eight nearest, which are all, the first alone is near enough: 1 / 8.
+    assert library.build_index().recall == pytest.approx(1 / 8)
+
+
+def test_an_index_of_another_state_is_not_looked_into(library, tmp_path):
+    query = [tmp_path / "s0_0.npy"]
+    with pytest.raises(DataError, match="the index is not there; make it with kinet index build"):
+        library.find(query, workers=1, approximate=True)
+    library.build_index()
+    library.remove([tmp_path / "s3_0.npy"])
+    with pytest.raises(DataError, match="the index was made before the last change; make it"):
+        library.find(query, workers=1, approximate=True)
+    library.build_index()
+    library.find(query, workers=1, approximate=True)
+    assert library.check() == []
+
+
+def test_a_file_has_no_index(tmp_path):
+    with library_of(tmp_path) as library:
+        for do in (library.build_index, lambda: library.find([], approximate=True)):
+            with pytest.raises(SettingsError, match="is a file, which is searched exactly; an in"):
+                do()
+
+
+def test_a_server_without_pgvector_says_so(library, monkeypatch):
+    select = library._store.database.select
+
+    def without(statement, values=()):
+        return select(statement.replace("'vector'", "'no such extension'"), values)
+
+    monkeypatch.setattr(library._store.database, "select", without)
+    with pytest.raises(DataError, match="the server has no pgvector; need it there for an index"):
+        library.build_index()
+    assert library.check() == []
+
+
+def test_an_index_in_another_schema_is_found(library, postgres, url, tmp_path):
+    postgres.sql(
+        'CREATE SCHEMA "Odd name"; CREATE EXTENSION vector SCHEMA "Odd name"', database_of(url)
+    )
+    library.build_index()
+    [answer] = library.find([tmp_path / "s0_0.npy"], workers=1, approximate=True)
+    assert answer.matches[0].song == "s0"
+    postgres.sql('DROP SCHEMA "Odd name" CASCADE', database_of(url))
+
+
 # Commands
 
 
@@ -419,6 +508,9 @@ def test_the_commands_take_an_address(tmp_path, url, capsys):
     found = json.loads(call("find", query, "--in", url, *ALONE, "--json"))
     assert [song["title"][:2] for song in found[0]["songs"][:2]] == ["s1", "s1"]
     assert "s1 0" in call("find", query, "--in", url, *ALONE)
+    assert json.loads(call("index", "build", url, "--json"))["recall"] == 1.0
+    near = json.loads(call("find", query, "--in", url, *ALONE, "--json", "--approximate"))
+    assert near == found
     groups = json.loads(call("duplicates", url, "--json"))["groups"]
     assert [len(group) for group in groups] == [2, 2]
     assert len(json.loads(call("index", "list", url, "--json"))) == 4

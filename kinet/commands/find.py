@@ -54,6 +54,12 @@ COLUMNS = (
 @engine_options
 @workers_option
 @json_option
+@click.option(
+    "--approximate",
+    is_flag=True,
+    help="Look only at what the index says is near: a library on PostgreSQL, after kinet index "
+    "build.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 @click.option(
     "--html",
@@ -73,6 +79,7 @@ def command(
     gpu: str | None,
     workers: int | None,
     as_json: bool,
+    approximate: bool,
     as_csv: bool,
     html: Path | None,
 ) -> None:
@@ -94,9 +101,7 @@ def command(
     with folder_or_library(where, model_file, workers) as library:
         is_calibrated = library.info().calibration is not None
         with tracks_progress("looking for songs", unit="queries") as progress:
-            answers = library.find(
-                queries, top=top, threshold=threshold, workers=workers, progress=progress
-            )
+            answers = library.find(queries, top, threshold, None, workers, progress, approximate)
     if html is not None and answers[0].matches:
         _write_page(html, answers[0])
     if as_json:

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,7 @@ from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.models import LibraryModel, default_model, find_model
+from kinet.library.nearest import Built, build, near_to, nothing_of
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.queries import Answer, Asked, read_queries
 from kinet.library.rows import File
@@ -266,6 +268,7 @@ class Library:
         aligned: int | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        approximate: bool = False,
     ) -> list[Answer]:
         """Look for the songs of recordings.
 
@@ -285,6 +288,8 @@ class Library:
             Processes that read queries, by default one for every core.
         progress : callable, optional
             Called with the number of queries that are answered, and of all.
+        approximate : bool
+            Whether to look only at what the index of `build_index` says is near.
 
         Returns
         -------
@@ -294,13 +299,14 @@ class Library:
         Raises
         ------
         SettingsError
-            If a number is out of range.
+            If a number is out of range, or a library in a file has no index.
         DataError
-            If the library is damaged.
+            If the library is damaged, or has changed since its index was made.
         """
         with self._store.reading():
-            shelf = self._shelf()
-            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned)
+            shelf = nothing_of(self._store) if approximate else self._shelf()
+            near = partial(near_to, self._store, aligned) if approximate else None
+            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned, near)
             return read_queries(asked, queries, workers, progress)
 
     def find_read(self, path: Path, read: SoundFile, top: int = TOP) -> Answer:
@@ -343,6 +349,18 @@ class Library:
             calibration = calibrate_library(self._store, self._shelf(), progress)
         self._store.write(lambda: self._store.set_calibration(calibration.to_json()))
         return calibration
+
+    def build_index(self) -> Built:
+        """Make what `find` with `approximate` looks into, of the library as it is now.
+
+        Raises
+        ------
+        SettingsError
+            If the library is a file.
+        DataError
+            If the server has no pgvector, or the rights do not reach.
+        """
+        return build(self._store)
 
     def check(self) -> list[str]:
         """What is wrong with the library, a line for each fault; none if all is well."""

@@ -29,7 +29,7 @@ _AT_ONCE = 200
 
 
 class Store:
-    """An open library, in whatever database.
+    """An open library, in whatever database: `database`, for what only one kind of them can do.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class Store:
 
     def __init__(self, path: Path | Address) -> None:
         self.path = path
-        self._database = open_database(path)
+        self.database = open_database(path)
         try:
             self.identity()
         except BaseException:
-            self._database.close()
+            self.database.close()
             raise
 
     @classmethod
@@ -78,19 +78,19 @@ class Store:
 
     def close(self) -> None:
         """Close it; what was written is in it."""
-        self._database.close()
+        self.database.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Within, the library is as it was at the first look, whatever others write."""
-        if self._database.is_in_transaction:
+        if self.database.is_in_transaction:
             yield
             return
-        self._database.begin(is_writing=False)
+        self.database.begin(is_writing=False)
         try:
             yield
         finally:
-            self._database.rollback()
+            self.database.rollback()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -103,14 +103,14 @@ class Store:
         DataError
             If another process is writing all the time, or the library cannot be written.
         """
-        self._database.begin(is_writing=True)
+        self.database.begin(is_writing=True)
         try:
             yield
             now = self.identity()
             self._set(calibration=now.calibration, changes=now.changes + 1)
-            self._database.commit()
+            self.database.commit()
         except BaseException:
-            self._database.rollback()
+            self.database.rollback()
             raise
 
     def write(self, change: Callable[[], T]) -> T:
@@ -148,7 +148,7 @@ class Store:
 
     def _set(self, calibration: str, changes: int) -> None:
         values = (*self.identity().values()[:-2], calibration, changes)
-        self._database.change(
+        self.database.change(
             "UPDATE library SET calibration = ?, changes = ?, checksum = ?",
             (calibration, changes, checksum(*values)),
         )
@@ -216,10 +216,10 @@ class Store:
     def _take_out(self, path: Path, keep: int = 0) -> None:
         name = os.fsencode(path)
         held = self._rows_of("SELECT recording FROM files WHERE path = ?", (name,))
-        self._database.change("DELETE FROM files WHERE path = ?", (name,))
+        self.database.change("DELETE FROM files WHERE path = ?", (name,))
         for (number,) in held:
             if number != keep:
-                self._database.change(
+                self.database.change(
                     "DELETE FROM recordings WHERE id = ? AND NOT EXISTS "
                     "(SELECT 1 FROM files WHERE recording = ?)",
                     (number, number),
@@ -228,6 +228,13 @@ class Store:
     def files(self) -> list[File]:
         """All files, in the order of their paths."""
         return [File.of(row) for row in self._whole("files", "path")]
+
+    def files_of(self, number: int) -> list[File]:
+        """The files of a recording, in the order of their paths."""
+        rows = self._rows("SELECT * FROM files WHERE recording = ? ORDER BY path", (number,))
+        if not rows:
+            raise damaged(self.path, f"no files of recording {number}")
+        return [File.of(row) for row in rows]
 
     def recordings(self) -> list[tuple[int, bytes, float]]:
         """Number, SHA-256 and seconds of all recordings, in the order of their numbers."""
@@ -267,24 +274,24 @@ class Store:
 
     def faults(self) -> list[str]:
         """What the database itself finds wrong."""
-        return self._database.faults()
+        return self.database.faults()
 
     def bytes(self) -> int:
         """Of the library."""
-        return self._database.size()
+        return self.database.size()
 
     def compact(self) -> None:
         """Give back the room of what was removed."""
-        self._database.compact()
+        self.database.compact()
 
     def cache(self) -> Path:
         """A file for what can be made again from the library."""
-        return self._database.cache(self.identity().identity)
+        return self.database.cache(self.identity().identity)
 
     def _whole(self, table: str, order: str) -> Iterator[tuple[Any, ...]]:
         """All rows of a table, checked one by one, and at the end that none was missing."""
         count = total = 0
-        for *values, written in self._database.scan(f"SELECT * FROM {table} ORDER BY {order}"):
+        for *values, written in self.database.scan(f"SELECT * FROM {table} ORDER BY {order}"):
             if checksum(*values) != written:
                 raise damaged(self.path, f"a row of {table}")
             count, total = count + 1, total + written
@@ -302,12 +309,12 @@ class Store:
         return [row[:-1] for row in rows]
 
     def _rows_of(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        return list(self._database.select(statement, values))
+        return list(self.database.select(statement, values))
 
     def _insert(self, tables: dict[str, list[tuple[object, ...]]]) -> None:
         """Put rows into tables, each with its checksum; the lists are empty then."""
         for table, rows in tables.items():
-            self._database.insert(table, [(*row, checksum(*row)) for row in rows])
+            self.database.insert(table, [(*row, checksum(*row)) for row in rows])
             rows.clear()
 
     def _checked(self, read: Any, *values: Any) -> NDArray[np.float32]:
