@@ -59,6 +59,11 @@ class Address(os.PathLike[str]):
         return self.__fspath__()
 
     @property
+    def name(self) -> str:
+        """What it is called, as the last part of a path."""
+        return self.database
+
+    @property
     def is_socket(self) -> bool:
         """Whether the server is on this machine, behind a socket in a folder."""
         return self.host.startswith(("/", "@"))

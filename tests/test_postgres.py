@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import secrets
 import threading
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import libraries
 import numpy as np
+import postgres_kills
 import pytest
 from libraries import library_of, tune, version, write
 
@@ -526,6 +529,18 @@ def test_the_commands_take_an_address(tmp_path, url, capsys):
     assert json.loads(call("index", "merge", file, url, "--json")) == {"files": 3}
 
 
+def test_a_page_asks_a_library_on_a_server(library, url, tmp_path):
+    pytest.importorskip("starlette")
+    from kinet.serving.desk import Desk
+    from kinet.serving.limits import Limits
+    from kinet.serving.site import site
+
+    with contextlib.closing(Desk(place_of(url), None, tmp_path, Limits())) as desk:
+        assert desk._features == library.features()
+    made = site(place_of(url), None, 8484, Limits())
+    assert made.app.state.library == database_of(url)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -564,3 +579,8 @@ def test_the_password_may_be_in_the_environment(monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "of the environment")
     assert place_of("postgresql://ann@host/covers").password == "of the environment"
     assert place_of("postgresql://ann:own@host/covers").password == "own"
+
+
+def test_a_writer_that_is_killed_anywhere_leaves_what_it_acknowledged(postgres, url):
+    times = 300 if os.environ.get("KINET_SLOW") else postgres_kills.SESSIONS + 1
+    assert postgres_kills.kill_often(postgres, url, times) > 0

@@ -25,11 +25,11 @@ from kinet.library.store import Store
 from kinet.reading import show_path
 
 #: Rows that are looked for with each piece of a query.
-ROWS = 200
+ROWS = 400
 # Recordings that are looked at for each that is aligned: hubs are among the nearest.
 _MORE = 3
-# Links of a row, and rows that are looked at to find them: what pgvector has by default.
-_LINKS, _LOOKED_AT = 16, 64
+# Links of a row, and rows that are looked at to find them.
+_LINKS, _LOOKED_AT = 16, 128
 # pgvector's index takes no longer rows.
 _LONGEST = 2000
 # Recordings whose nearest are looked for in both ways, and how many of their nearest.

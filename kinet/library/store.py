@@ -25,7 +25,7 @@ T = TypeVar("T")
 # How often a change is begun anew that the database gave up for that of another.
 _TIMES = 5
 # Recordings that are put in at once.
-_AT_ONCE = 200
+_AT_ONCE = 500
 
 
 class Store:
