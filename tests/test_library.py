@@ -21,7 +21,16 @@ from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError, SettingsError
 from kinet.extraction.recording import Refused
 from kinet.extraction.sources import Source
-from kinet.library import Library, adding, finding, postgres, queries, schema, snapshot, sqlite
+from kinet.library import (
+    Library,
+    adding,
+    finding,
+    postgres_tables,
+    queries,
+    schema,
+    snapshot,
+    sqlite,
+)
 from kinet.library.databases import is_taken
 from kinet.library.models import find_model
 from kinet.library.pieces import embed_pieces, pieces_of
@@ -450,7 +459,7 @@ def test_a_reader_sees_one_moment_while_another_writes(library, tmp_path, place)
 
 
 def test_a_second_writer_waits_and_then_says_so(library, tmp_path, monkeypatch, place):
-    for database in (sqlite, postgres):
+    for database in (sqlite, postgres_tables):
         monkeypatch.setattr(database, "WAIT", 0.2)
     with Library.open(place("library.sqlite")) as other, library._store.writing():
         with pytest.raises(DataError, match="another process writes to") as told:

@@ -20,7 +20,7 @@ from kinet.address import place_of
 from kinet.cli import run
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.sources import Source
-from kinet.library import Library, connection, nearest, postgres
+from kinet.library import Library, connection, nearest
 from kinet.library.rows import File, Sound
 from kinet.library.schema import Conflict
 from kinet.library.store import Store
@@ -354,6 +354,13 @@ def test_a_reader_that_lost_its_connection_opens_another(library, postgres, url,
     with pytest.raises(DataError, match=r"the connection is lost|cannot be read or written"):
         library.find([query], workers=1)
     assert library.find([query], workers=1) == expected
+    end_all(postgres, url)
+    with pytest.raises(DataError, match=r"the connection is lost|cannot be read or written"):
+        library.features()
+    assert library.add([tmp_path / "s0_0.npy"], workers=1).unchanged == 1
+    library.close()
+    with pytest.raises(DataError, match=r"the connection is lost \(it was closed\)"):
+        library.files()
 
 
 def end_all(postgres, url):
@@ -396,7 +403,7 @@ def test_ctrl_c_within_a_statement_leaves_a_library_that_can_be_used(library, mo
 
 
 def test_a_server_that_does_not_flush_is_told(library, monkeypatch):
-    monkeypatch.setattr(postgres.Connection, "run", lambda self, statement, values=(): [("off",)])
+    monkeypatch.setattr(connection.Connection, "run", lambda *_: [("off",)])
     assert "power cut" in library._store.faults()[0]
 
 
@@ -538,7 +545,7 @@ def test_a_page_asks_a_library_on_a_server(library, url, tmp_path):
     with contextlib.closing(Desk(place_of(url), None, tmp_path, Limits())) as desk:
         assert desk._features == library.features()
     made = site(place_of(url), None, 8484, Limits())
-    assert made.app.state.library == database_of(url)
+    assert made._app.state.library == database_of(url)
 
 
 @pytest.mark.parametrize(

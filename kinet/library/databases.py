@@ -42,9 +42,9 @@ def make_database(place: Path | Address, size: int, library: tuple[object, ...])
         If it cannot be written, or the database is another program's.
     """
     if isinstance(place, Address):
-        from kinet.library import postgres
+        from kinet.library import postgres_tables
 
-        postgres.make_database(place, size, library)
+        postgres_tables.make_database(place, size, library)
     else:
         sqlite.make_database(place, size, library)
 
@@ -58,7 +58,7 @@ def is_taken(place: Path | Address) -> bool:
         If a server cannot be asked.
     """
     if isinstance(place, Address):
-        from kinet.library import postgres
+        from kinet.library import postgres_tables
 
-        return postgres.has_library(place)
+        return postgres_tables.has_library(place)
     return place.exists()
