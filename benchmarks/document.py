@@ -32,6 +32,7 @@ from document_models import (
     throughput_section,
 )
 from document_steps import steps_section
+from document_training import training_page
 from tables import Cell, machine_line, models, number, percent, table, times
 
 from kinet.files import write_atomically, write_text_atomically
@@ -58,6 +59,8 @@ BEHIND = """\
 - [What each step of the fast form gives](benchmarks/steps.md), and where the time goes
 - [Exported files](benchmarks/exported.md)
 - [Accuracy](benchmarks/accuracy.md) of every model, trained alike
+- [Networks trained on versions of scores](benchmarks/training.md), which is how the models that
+  come with kinet are trained
 - [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 """
@@ -90,6 +93,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
         "benchmarks/around.md": _around(reports),
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
+        "benchmarks/training.md": training_page(_named(reports, "training")),
     }
 
 

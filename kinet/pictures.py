@@ -159,6 +159,7 @@ def draw_alignment(
     alignment: Alignment,
     config: FeatureConfig,
     titles: tuple[str, str],
+    step: int = 1,
 ) -> None:
     """Draw how alike the moments of two recordings are, minutes along both axes, and the passages.
 
@@ -174,6 +175,8 @@ def draw_alignment(
         With which settings the features were made: the duration of a vector.
     titles : (str, str)
         What the two are called.
+    step : int
+        Vectors of a row or column of `similarity`, as of `kinet.matching.recurrence.in_steps`.
 
     Raises
     ------
@@ -193,8 +196,8 @@ def draw_alignment(
     figure = _figure(7, 6.4)
     axes = figure.add_subplot()
     seconds = config.seconds_per_vector
-    first = MOMENT / 2 * seconds  # the middle of the first moment
-    ends = (np.array(similarity.shape) - 1) * seconds + first
+    first = MOMENT / 2 * seconds * step  # the middle of the first moment
+    ends = (np.array(similarity.shape) - 1) * seconds * step + first
     low, high = np.percentile(similarity, (50, 99.5))
     axes.imshow(
         similarity.T,

@@ -250,7 +250,7 @@ class _Worker:
         self._process = context.Process(target=_serve, args=(theirs, function, memory), daemon=True)
         self._job: Any = _NONE
         self._is_ready = False
-        with _as_a_worker():
+        with _uninterrupted(), _as_a_worker():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
 
@@ -297,6 +297,25 @@ class _Worker:
             memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
             return f"ended by {name}{memory}"
         return f"ended with exit code {code}"
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C comes when this is over: a process that has half of its beginning prints a traceback.
+
+    A mask alone does not hold it back: Python hears of a signal that another thread gets.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

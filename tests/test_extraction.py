@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -714,6 +715,28 @@ def test_no_process_lives_on_when_its_parent_was_killed_whatever_it_is_at():
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(is_running, workers))
+
+
+def test_ctrl_c_waits_until_a_process_has_all_of_its_beginning(monkeypatch):
+    # A thread that was there before, such as that of a progress bar, may be the one to get it.
+    wanted = threading.Event()
+    another = threading.Thread(target=lambda: (wanted.wait(), signal.raise_signal(signal.SIGINT)))
+    another.start()
+    process = multiprocessing.get_context("spawn").Process
+    start, started = process.start, []
+
+    def interrupted(self):
+        wanted.set()
+        another.join()
+        start(self)
+        started.append(self)
+
+    monkeypatch.setattr(process, "start", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        work_off(worker_functions.square_or_die, [1, 2], 2, lambda *_: None)
+    assert len(started) == 1
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -296,6 +296,14 @@ def test_songs_are_found_not_files(library, tmp_path):
     assert [len(match.others) for match in matches] == [1, 1, 1, 1]
 
 
+def test_a_recording_that_is_too_short_to_be_aligned_is_in_nobodys_way(library, tmp_path):
+    library.add([write(tmp_path / "jingle.npy", tune(9, 4))], workers=1)
+    matches = found(library, write(tmp_path / "q.npy", version(2, 7, 20, 60)))
+    assert matches[0].song == "s2"
+    assert [match.score for match in matches if match.path.name == "jingle.npy"] == [0.0]
+    assert len(library.duplicates()) == 4
+
+
 def test_the_query_itself_and_exact_copies_are_no_covers(library, tmp_path):
     shutil.copy(tmp_path / "s2_0.npy", tmp_path / "copy.npy")
     library.add([tmp_path / "copy.npy"], workers=1)

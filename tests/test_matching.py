@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from kinet.config import FeatureConfig
 from kinet.errors import DataError
 from kinet.matching import Alignment, align
+from kinet.matching import recurrence as recurrence_module
 from kinet.matching.paths import passages_of, path_lengths
-from kinet.matching.recurrence import MOMENT, common_key, cross_recurrence
+from kinet.matching.recurrence import MOMENT, common_key, cross_recurrence, in_steps
 
 SECONDS = FeatureConfig().seconds_per_vector
 
@@ -34,12 +35,12 @@ def lengths_of(picture):
     return (path_lengths(matrix(picture)) / 2).tolist()
 
 
-def brute_force(recurrence):
+def brute_force(recurs):
     """Qmax cell by cell, as the paper has it, with one cost of gaps."""
-    lengths = np.zeros((len(recurrence) + 2, recurrence.shape[1] + 2))
-    for i, j in np.ndindex(recurrence.shape):
+    lengths = np.zeros((len(recurs) + 2, recurs.shape[1] + 2))
+    for i, j in np.ndindex(recurs.shape):
         before = max(lengths[i + 1, j + 1], lengths[i, j + 1], lengths[i + 1, j])
-        lengths[i + 2, j + 2] = before + 1 if recurrence[i, j] else max(0, before - 0.5)
+        lengths[i + 2, j + 2] = before + 1 if recurs[i, j] else max(0, before - 0.5)
     return lengths[2:, 2:]
 
 
@@ -265,6 +266,18 @@ def test_recordings_that_cannot_be_aligned_are_refused():
         align(hpcp.T, hpcp)
     with pytest.raises(DataError, match="HPCP of the second recording: 1 of 120 values are NaN"):
         align(hpcp, np.where(np.arange(120).reshape(10, 12) == 7, np.nan, hpcp))
-    long = np.zeros((4097, 12), np.float32)
-    with pytest.raises(DataError, match="of 4097 and 4097 vectors are too long to be aligned; all"):
-        align(long, long)
+
+
+def test_long_recordings_are_aligned_in_coarser_steps(rng, monkeypatch):
+    monkeypatch.setattr(recurrence_module, "_MOST_CELLS", 300 * 200)
+    mix, seconds = np.repeat(rng.random((150, 12), dtype=np.float32), 4, axis=0), SECONDS
+    found = align(mix[200:400], np.roll(mix, 3, axis=1))
+    assert (found.score, found.transposition, found.tempo_ratio) == (1.0, 3, 1.0)
+    (passage,) = found.passages
+    times = (passage.start_a, passage.end_a, passage.start_b, passage.end_b)
+    assert times == pytest.approx((0, 200 * seconds, 200 * seconds, 400 * seconds), abs=2 * seconds)
+    # Steps of 2: of each second vector, and so many vectors match.
+    assert np.unique(np.diff(passage.path[:, 0])).tolist() == [2]
+    assert passage.length == 2 * len(passage.path)
+    whole = np.zeros((7, 12), np.float32)
+    assert in_steps(whole, np.zeros((10**5, 12), np.float32))[2] == 1

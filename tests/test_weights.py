@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 import kinet
 from kinet import weights
 from kinet.cli import run
-from kinet.errors import CheckpointError
+from kinet.errors import CheckpointError, ExportError
 from kinet.evaluation import evaluate
+from kinet.export import FORMATS, export, load_export
+from kinet.export.formats import choose_converter
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(__file__).parent / "data" / "small.npz"
@@ -39,6 +43,21 @@ def test_small_gives_the_same_under_every_backend(small, chorales):
     rows = kinet.embed(small, hpcp)
     assert rows.shape == (len(hpcp), small.output_shape[-1]) == (len(hpcp), 256)
     np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_small_gives_the_same_in_every_format(name, chorales, tmp_path):
+    try:
+        choose_converter(FORMATS[name])
+    except ExportError as error:
+        pytest.skip(str(error))
+    if name != "onnx" and not os.environ.get("KINET_SLOW"):
+        pytest.skip("each takes ten seconds; KINET_SLOW=1 has all")
+    hpcp, _, expected = chorales
+    path = export("small", name, tmp_path / f"small{FORMATS[name].ending}").path
+    if name == "savedmodel" and keras.config.backend() != "tensorflow":
+        pytest.skip("TensorFlow is not the backend of this process")
+    np.testing.assert_allclose(kinet.embed(load_export(path), hpcp), expected, atol=1e-5)
 
 
 def test_small_finds_songs(small, chorales):

@@ -102,11 +102,12 @@ def _draw(
 ) -> None:
     import numpy as np
 
-    from kinet.matching.recurrence import cross_similarity
+    from kinet.matching.recurrence import cross_similarity, in_steps
     from kinet.pictures import draw_alignment
 
-    similarity = cross_similarity(a.hpcp, np.roll(b.hpcp, -alignment.transposition, axis=1))
-    draw_alignment(picture, similarity, alignment, config, (a.title, b.title))
+    rows, columns, step = in_steps(a.hpcp, b.hpcp)
+    similarity = cross_similarity(rows, np.roll(columns, -alignment.transposition, axis=1))
+    draw_alignment(picture, similarity, alignment, config, (a.title, b.title), step)
 
 
 def _write_page(

@@ -15,12 +15,15 @@ from kinet.errors import SettingsError
 from kinet.library.calibration import Calibration
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, prefix_of
-from kinet.matching import Passage, align
+from kinet.matching import Alignment, Passage, align
+from kinet.matching.recurrence import MOMENT
 
 #: Recordings that are aligned with a query, at least.
 ALIGNED = 20
 # Short queries say less, and are aligned sooner: so many of their vectors, with all that are.
 _ALIGNED_VECTORS = 4000
+# Of a recording that is too short to be aligned, such as a jingle.
+_NOTHING = Alignment(score=0.0, transposition=0, tempo_ratio=1.0, passages=())
 #: Songs that are given.
 TOP = 10
 #: Seconds that a query must have: less says nothing.
@@ -227,7 +230,9 @@ def compared(shelf: Shelf, hpcp: NDArray[np.float32], place: int, similarity: fl
     """HPCP ``(T, 12)`` and one recording of a library, aligned."""
     number = int(shelf.snapshot.numbers[place])
     files = shelf.files[number]
-    found = align(hpcp, shelf.hpcp(number), shelf.features)
+    own = shelf.hpcp(number)
+    long_enough = min(len(hpcp), len(own)) >= MOMENT
+    found = align(hpcp, own, shelf.features) if long_enough else _NOTHING
     calibration = shelf.calibration
     return Match(
         title=files[0].title,

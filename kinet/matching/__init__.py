@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.data.feature_files import as_hpcp
 from kinet.errors import DataError
 from kinet.matching.paths import Path, passages_of
-from kinet.matching.recurrence import MOMENT, Hpcp, common_key, cross_recurrence
+from kinet.matching.recurrence import MOMENT, Hpcp, common_key, cross_recurrence, in_steps
 
 __all__ = ["BY_CHANCE", "Alignment", "Passage", "align", "clock"]
 
@@ -21,8 +22,6 @@ BY_CHANCE = 0.42
 
 _PASSAGES = 8
 _SHORTEST = 20
-# Of vectors of one times those of the other, so that the matrices fit into half a gigabyte.
-_MOST_CELLS = 2**24
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,9 @@ def align(a: ArrayLike, b: ArrayLike, config: FeatureConfig | None = None) -> Al
     recurrence quantification for cover song identification", New Journal of Physics 11, 2009), cut
     where it leads through what only one of the two has. What is left of both is searched for more.
 
+    Recordings of more than half an hour each are compared in coarser steps, as of
+    `kinet.matching.recurrence.in_steps`.
+
     Parameters
     ----------
     a, b : array_like, shapes (T, 12) and (U, 12)
@@ -105,8 +107,7 @@ def align(a: ArrayLike, b: ArrayLike, config: FeatureConfig | None = None) -> Al
     Raises
     ------
     DataError
-        If one is no HPCP or too short, or the two are too long: ``T * U`` above 2**24, as with
-        half an hour each.
+        If one is no HPCP or too short.
 
     Examples
     --------
@@ -119,21 +120,17 @@ def align(a: ArrayLike, b: ArrayLike, config: FeatureConfig | None = None) -> Al
     [0, 70, 28, 98]
     """
     hpcp_a, hpcp_b = _checked(a, "the first"), _checked(b, "the second")
-    if len(hpcp_a) * len(hpcp_b) > _MOST_CELLS:
-        raise DataError(
-            f"recordings of {len(hpcp_a)} and {len(hpcp_b)} vectors are too long to be aligned; "
-            f"allowed: a product up to {_MOST_CELLS}, as of half an hour each"
-        )
+    hpcp_a, hpcp_b, step = in_steps(hpcp_a, hpcp_b)
     rotation = common_key(hpcp_a, hpcp_b)
     recurrence = cross_recurrence(hpcp_a, np.roll(hpcp_b, rotation, axis=1))
     seconds = (config or FeatureConfig()).seconds_per_vector
-    found, longest = passages_of(recurrence, _PASSAGES, _SHORTEST)
+    found, longest = passages_of(recurrence, _PASSAGES, math.ceil(_SHORTEST / step))
     upwards = -rotation % PITCH_CLASSES
     return Alignment(
         score=longest / min(recurrence.shape),
         transposition=upwards - PITCH_CLASSES if upwards > PITCH_CLASSES // 2 else upwards,
         tempo_ratio=_tempo_ratio([path for path, _ in found]),
-        passages=tuple(_passage(path, length, seconds) for path, length in found),
+        passages=tuple(_passage(path, length, seconds, step) for path, length in found),
     )
 
 
@@ -159,9 +156,11 @@ def _checked(values: ArrayLike, which: str) -> Hpcp:
     return hpcp
 
 
-def _passage(path: Path, length: int, seconds: float) -> Passage:
+def _passage(path: Path, length: int, seconds: float, step: int) -> Passage:
+    seconds *= step
     (start_a, start_b), (end_a, end_b) = path[0] * seconds, (path[-1] + MOMENT) * seconds
-    return Passage(float(start_a), float(end_a), float(start_b), float(end_b), length, path)
+    places = (float(start_a), float(end_a), float(start_b), float(end_b))
+    return Passage(*places, length * step, path * step)
 
 
 def _tempo_ratio(paths: list[Path]) -> float:

@@ -6,6 +6,8 @@ identification", New Journal of Physics 11, 2009.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,44 @@ _NEIGHBOURS = 0.095
 # For the key every third moment is enough.
 _STRIDE = 3
 _QUIET = 1e-9
+# Of vectors of one times those of the other, so that the matrices fit into half a gigabyte.
+_MOST_CELLS = 2**24
 
 Hpcp = NDArray[np.float32]
+
+
+def in_steps(a: Hpcp, b: Hpcp) -> tuple[Hpcp, Hpcp, int]:
+    """Two recordings in steps of so many vectors that their matrices fit into memory.
+
+    Parameters
+    ----------
+    a, b : ndarray of float32, shapes (T, 12) and (U, 12)
+        HPCP, T and U from `MOMENT`.
+
+    Returns
+    -------
+    a, b : ndarray of float32, shapes (T // step, 12) and (U // step, 12)
+        Means of `step` vectors.
+    step : int
+        1 where ``T * U`` is at most 2**24, as with half an hour each.
+
+    Examples
+    --------
+    >>> mix, song = np.ones((20_000, 12), np.float32), np.ones((1_000, 12), np.float32)
+    >>> mix, song, step = in_steps(mix, song)
+    >>> mix.shape, song.shape, step
+    ((10000, 12), (500, 12), 2)
+    """
+    shorter, longer = sorted((len(a), len(b)))
+    step = min(math.ceil(math.sqrt(shorter * longer / _MOST_CELLS)), shorter // MOMENT)
+    if step == 1:
+        return a, b, step
+    counts = (len(hpcp) // step for hpcp in (a, b))
+    means = (
+        hpcp[: count * step].reshape(count, step, PITCH_CLASSES).mean(axis=1)
+        for hpcp, count in zip((a, b), counts, strict=True)
+    )
+    return (*means, step)
 
 
 def common_key(a: Hpcp, b: Hpcp) -> int:

@@ -21,7 +21,7 @@ from kinet.config import FeatureConfig
 from kinet.errors import printable
 from kinet.files import write_text_atomically
 from kinet.matching import Alignment, Passage
-from kinet.matching.recurrence import MOMENT, Hpcp, cross_similarity
+from kinet.matching.recurrence import MOMENT, Hpcp, cross_similarity, in_steps
 from kinet.page.sound import compact_sound, speed_to_raise
 from kinet.pictures import pitch_names
 
@@ -178,6 +178,8 @@ def _points(passage: Passage, seconds: float) -> list[list[float]]:
 
 def _matrix(a: Hpcp, b: Hpcp, transposition: int, seconds: float) -> dict[str, Any]:
     """How alike all moments are, 0 to 255, column by column; and which times they span."""
+    a, b, step = in_steps(a, b)
+    seconds *= step
     similarity = cross_similarity(a, np.roll(b, -transposition, axis=1))
     low, high = np.percentile(similarity, (50, 99.5))
     shades = _smaller(_smaller((similarity - low) / max(high - low, 1e-6), 0), 1)

@@ -1,0 +1,85 @@
+"""The page that compares networks trained alike on versions of scores."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tables import Cell, distinct, machine_line, models, name_of, number, table
+
+ABOUT = """\
+# Trained on versions of scores
+
+Networks that saw the same works and the same number of versions of them, ranked on lists of real
+tracks that none was trained on: the first 400 vectors of a track, one embedding, the query
+removed, no descriptor beside it. The last epoch counts. mAP, with 95 % intervals over queries.
+Made by `benchmarks/levers.py`. The budget is small: what is trained for longer comes out higher,
+as the curve in [Models that come with kinet](../models.md) shows.
+"""
+FAMILY = "## Every block and S\n"
+LEVERS = """\
+## One lever at a time
+
+Each line changes one setting of the first. Where there are several seeds, the mean over them, and
+behind it the least and the greatest; an interval over queries is wider than that.
+"""
+LEVER = ("block", "stages", "attention", "loss", "pooling", "channels")
+
+
+def training_page(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """All of it; nothing where nothing was measured."""
+    if not reports:
+        return ""
+    parts = [ABOUT]
+    for name, title in (("training-family", FAMILY), ("training-levers", LEVERS)):
+        if name in reports:
+            cells = [cell for cell in reports[name]["cells"] if "failed" not in cell]
+            made = _family(cells) if title == FAMILY else _levers(cells)
+            parts += [title, machine_line(reports[name]), _budget(cells), made]
+    return "\n".join(parts)
+
+
+def _budget(cells: Sequence[Cell]) -> str:
+    seen = " or ".join(f"{count:,}" for (count,) in distinct(cells, "samples"))
+    return f"{seen} versions each.\n"
+
+
+def _family(cells: Sequence[Cell]) -> str:
+    lists = list(cells[0]["lists"])
+    rows = []
+    for block, stages in models():
+        own = [c for c in cells if c["stages"] == stages and (stages == 1 or c["block"] == block)]
+        for cell in own[:1]:
+            rate = cell["samples"] / cell["processor_seconds"]
+            found = [_with_interval(cell["lists"][name]) for name in lists]
+            rows.append(
+                [name_of(block, stages), f"{cell['parameters']:,}", *found, number(rate, 2)]
+            )
+    return table(["model", "parameters", *lists, "versions per processor second"], rows)
+
+
+def _with_interval(metrics: Mapping[str, Any]) -> str:
+    low, high = metrics["map_interval"]
+    return f"{metrics['map']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _levers(cells: Sequence[Cell]) -> str:
+    lists = list(cells[0]["lists"])
+    first = {name: cells[0][name] for name in LEVER}
+    rows = []
+    for settings in distinct(cells, *LEVER):
+        own = [c for c in cells if tuple(c[name] for name in LEVER) == settings]
+        changed = {
+            name: value for name, value in zip(LEVER, settings, strict=True) if value != first[name]
+        }
+        shown = ", ".join(f"{name} {value}" for name, value in (changed or first).items())
+        rows.append([shown, len(own), *_over_seeds(own, lists)])
+    return table(["setting", "seeds", *lists], rows)
+
+
+def _over_seeds(cells: Sequence[Cell], lists: Sequence[str]) -> Iterator[str]:
+    for name in lists:
+        values = [cell["lists"][name]["map"] for cell in cells]
+        spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+        yield f"{statistics.mean(values):.3f}{spread}"
