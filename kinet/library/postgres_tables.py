@@ -136,7 +136,7 @@ def lock(connection: Connection) -> None:
     """
     connection.run("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")
     try:
-        connection.run("SELECT pg_advisory_xactlock(?)", (APPLICATION_ID,))
+        connection.run("SELECT pg_advisory_xact_lock(?)", (APPLICATION_ID,))
     except BaseException:
         with contextlib.suppress(DataError):
             connection.run("ROLLBACK")
