@@ -73,6 +73,7 @@ WITHOUT_BACKEND = [
     "tests/test_packing.py",
     "tests/test_page.py",
     "tests/test_plugins_command.py",
+    "tests/test_postgres.py",
     "tests/test_project.py",
     "tests/test_quickstart.py",
     "tests/test_registry.py",

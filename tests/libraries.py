@@ -39,9 +39,11 @@ def source(folder: Path, song: int, number: int, hpcp: np.ndarray) -> Source:
     return Source(write(folder / f"s{song}_{number}.npy", hpcp), f"s{song}", str(number))
 
 
-def library_of(folder: Path, songs: int = 4, versions: int = 2) -> Library:
+def library_of(
+    folder: Path, songs: int = 4, versions: int = 2, where: Path | str | None = None
+) -> Library:
     """A library of some songs in some versions, ``s0_0.npy`` to ``s<songs-1>_<versions-1>.npy``."""
-    library = Library.create(folder / "library.sqlite", MODEL)
+    library = Library.create(where or folder / "library.sqlite", MODEL)
     library.add(
         [
             source(folder, song, number, version(song, 2 * number, 5 * number))

@@ -6,6 +6,9 @@ namespace per page, ``pycon`` blocks are doctests in it, and of ``bash`` blocks 
 begin with ``kinet`` are run. `kinet train` gets `SMALL` appended, which wins over the same options
 on the page. A ``python`` block that begins with ``# <name>.py`` is written to that file.
 
+A ``sql`` block is run by who may do everything on a server of the tests, in the database that its
+first line names, ``-- in the database <name>``. ``db.example.org`` is that server.
+
 A block below ``<!-- not run: reason -->`` is only understood: Python is compiled, and a command's
 options must exist and have allowed values. The ``console`` blocks of the README are run by
 `nox -s readme` and by `nox`.
@@ -144,6 +147,13 @@ def run_doctest(code, namespace, page):
     namespace.update(namespace_after)
 
 
+def run_sql(code, server):
+    """A statement after the other: a database is made outside of transactions."""
+    database = re.match(r"-- in the database (\w+)\n", code)
+    for statement in filter(str.strip, code.split(";\n")):
+        server.sql(statement, database[1] if database else "postgres")
+
+
 def run_python(code, is_only_compiled, namespace, page):
     file = FILE.match(code)
     if file:
@@ -154,37 +164,55 @@ def run_python(code, is_only_compiled, namespace, page):
         exec(compiled, namespace)
 
 
-@pytest.mark.filterwarnings("ignore:the validation list has")
-@pytest.mark.parametrize("page", [*PAGES, README])
-@pytest.mark.usefixtures("plugins_forgotten")
-def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys):
-    if not blocks(page):
-        pytest.skip("a page without code")
-    folder = tmp_path / "page"
+def prepare(page, site, folder):
+    """The folder that a page is executed in."""
     if page == README:  # who reads it has music and nothing else
         shutil.copytree(site / "music", folder / "music")
     else:
         shutil.copytree(site, folder)
     if page == "tutorial.md":  # makes this model itself
         shutil.rmtree(folder / "models")
+
+
+def run_block(page, language, code, is_marked, namespace, capsys, server):
+    if language == "python":
+        run_python(code, is_marked, namespace, page)
+    elif language == "pycon":
+        assert not is_marked, "a doctest that does not run says nothing"
+        run_doctest(code, namespace, page)
+    elif language == "sql":
+        run_sql(code, server)
+    elif language == "bash":
+        for arguments in commands(code):
+            understand(arguments)
+            if not is_marked:
+                run_command(arguments, capsys)
+    else:
+        known = ("console",) if page == README else ("text", "toml")
+        assert language in known, f"{language}: nothing says how to test it"
+
+
+@pytest.mark.filterwarnings("ignore:the validation list has")
+@pytest.mark.parametrize("page", [*PAGES, README])
+@pytest.mark.usefixtures("plugins_forgotten")
+def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys, request):
+    if not blocks(page):
+        pytest.skip("a page without code")
+    server = None
+    if any(block["language"] == "sql" for block in blocks(page)):
+        server = request.getfixturevalue("postgres")
+        monkeypatch.setenv("PGPASSWORD", "change me")
+    folder = tmp_path / "page"
+    prepare(page, site, folder)
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     namespace = {"__name__": "page"}
     for block in blocks(page):
-        code, language = block["code"], block["language"]
-        if language == "python":
-            run_python(code, bool(block["marker"]), namespace, page)
-        elif language == "pycon":
-            assert not block["marker"], "a doctest that does not run says nothing"
-            run_doctest(code, namespace, page)
-        elif language == "bash":
-            for arguments in commands(code):
-                understand(arguments)
-                if not block["marker"]:
-                    run_command(arguments, capsys)
-        else:
-            known = ("console",) if page == README else ("text", "toml")
-            assert language in known, f"{language}: nothing says how to test it"
+        code = block["code"]
+        if server:
+            code = code.replace("db.example.org", f"127.0.0.1:{server.port}")
+        is_marked = bool(block["marker"])
+        run_block(page, block["language"], code, is_marked, namespace, capsys, server)
 
 
 @pytest.mark.parametrize("page", [*PAGES, README])

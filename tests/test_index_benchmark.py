@@ -14,6 +14,7 @@ from libraries import version, write
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import index
+import postgres as postgres_benchmark
 
 
 def run(*arguments):
@@ -27,6 +28,14 @@ def test_a_small_scan_is_measured(tmp_path, monkeypatch):
     [row] = json.loads((tmp_path / "a.json").read_text())["scan"]
     assert (row["recordings"], row["embeddings"], row["size"]) == (60, 120, 16)
     assert row["one_query_over_numpy"] > 0
+
+
+def test_a_small_library_on_a_server_is_measured(postgres, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    figures = postgres_benchmark.measured(postgres.new(), 30, 2, 16, 1)
+    assert (figures["recordings"], figures["embeddings"], figures["size"]) == (30, 60, 16)
+    assert figures["index_recall_at_10"] == 1.0
+    assert figures["embeddings_loaded_per_second"] > figures["recordings_loaded_per_second"] > 0
 
 
 def test_accuracy_of_songs_that_are_easy_to_find(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sqlite3
@@ -15,19 +16,46 @@ import numpy as np
 import pytest
 from libraries import library_of, tune, version, write
 
+from kinet.address import place_of
 from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError, SettingsError
 from kinet.extraction.recording import Refused
 from kinet.extraction.sources import Source
-from kinet.library import Library, adding, finding, queries, schema, snapshot
+from kinet.library import (
+    Library,
+    adding,
+    finding,
+    postgres_tables,
+    queries,
+    schema,
+    snapshot,
+    sqlite,
+)
+from kinet.library.databases import is_taken
 from kinet.library.models import find_model
 from kinet.library.pieces import embed_pieces, pieces_of
 from kinet.library.sounds import said_by_name
 from kinet.library.store import Store
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, tmp_path, monkeypatch):
+    """Gives where a library of a name is: what holds of one database holds of the other."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    if request.param == "sqlite":
+        return tmp_path.joinpath
+    server = request.getfixturevalue("postgres")
+    return functools.cache(lambda name: server.new())
+
+
 @pytest.fixture
-def library(tmp_path):
+def library(tmp_path, place):
+    with library_of(tmp_path, where=place("library.sqlite")) as made:
+        yield made
+
+
+@pytest.fixture
+def file_library(tmp_path):
     with library_of(tmp_path) as made:
         yield made
 
@@ -52,9 +80,9 @@ def found(library, path, **how):
 # What is in it
 
 
-def test_what_was_added_is_there_after_opening_again(library, tmp_path):
+def test_what_was_added_is_there_after_opening_again(library, tmp_path, place):
     library.close()
-    with Library.open(tmp_path / "library.sqlite") as again:
+    with Library.open(place("library.sqlite")) as again:
         assert names(again.files()) == [f"s{s}_{n}.npy" for s in range(4) for n in range(2)]
         assert {file.song for file in again.files()} == {"s0", "s1", "s2", "s3"}
         assert again.check() == []
@@ -112,10 +140,10 @@ def test_an_exact_copy_is_a_second_file_of_one_recording(library, tmp_path, monk
     assert library.check() == []
 
 
-def test_copies_that_come_together_are_one_recording(tmp_path):
+def test_copies_that_come_together_are_one_recording(tmp_path, place):
     hpcp = tune(1)
     paths = [write(tmp_path / name, hpcp) for name in ("a.npy", "b.npy")]
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         assert len(library.add(paths, workers=1).added) == 2
         assert (library.info().recordings, library.info().files) == (1, 2)
 
@@ -129,9 +157,9 @@ def test_a_file_of_new_content_takes_the_place_of_the_old(library, tmp_path):
     assert lengths == [60, *[90] * 7]
 
 
-def test_a_song_can_be_stated_later(tmp_path):
+def test_a_song_can_be_stated_later(tmp_path, place):
     path = write(tmp_path / "a.npy", tune(1))
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         library.add([path], workers=1)
         library.add([Source(path, "Yesterday", "1")], workers=1)
         assert [file.song for file in library.files()] == ["Yesterday"]
@@ -139,22 +167,22 @@ def test_a_song_can_be_stated_later(tmp_path):
         assert [file.song for file in library.files()] == ["Yesterday"]
 
 
-def test_a_csv_file_states_songs(tmp_path):
+def test_a_csv_file_states_songs(tmp_path, place):
     write(tmp_path / "a.npy", tune(1))
     table = tmp_path / "songs.csv"
     table.write_text("path,song_id,version_id\na.npy,Yesterday,1\n")
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         library.add([table], workers=1)
         assert [file.song for file in library.files()] == ["Yesterday"]
 
 
-def test_a_folder_of_recordings_over_two_processes(tmp_path):
+def test_a_folder_of_recordings_over_two_processes(tmp_path, place):
     music = tmp_path / "music"
     for name in ("Album/01 One.flac", "Album/02 Two.mp3"):
         (music / name).parent.mkdir(parents=True, exist_ok=True)
         audio_files.make(music / name, seconds=2.0 if "One" in name else 3.0)
     (music / "broken.mp3").write_bytes(b"no sound")
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         seen = []
         report = library.add([music], workers=2, progress=lambda *now: seen.append(now))
         assert sorted(names_of(report.added)) == ["01 One.flac", "02 Two.mp3"]
@@ -165,7 +193,7 @@ def test_a_folder_of_recordings_over_two_processes(tmp_path):
         assert (seen[0], seen[-1][:2]) == ((0, 3, 0.0), (3, 3))
 
 
-def test_title_and_artist_come_from_tags(tmp_path):
+def test_title_and_artist_come_from_tags(tmp_path, place):
     import av
 
     path = tmp_path / "07 x.mp3"
@@ -178,7 +206,7 @@ def test_title_and_artist_come_from_tags(tmp_path):
             if packet.dts is not None:
                 packet.stream = stream
                 here.mux(packet)
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         library.add([path, tagged], workers=1)
         said = {file.path.name: (file.title, file.artist) for file in library.files()}
     assert said == {"07 x.mp3": ("x", ""), "tagged.mp3": ("Für Elise", "Lang Lang")}
@@ -199,10 +227,10 @@ def test_names_say_title_and_artist_where_no_tags_do(name, said):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
-def test_names_that_are_no_text_and_names_that_look_like_markup(tmp_path):
+def test_names_that_are_no_text_and_names_that_look_like_markup(tmp_path, place):
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 [bold].npy"))
     write(odd, tune(1))
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         library.add([odd], workers=1)
         assert [file.path for file in library.files()] == [odd]
         assert library.check() == []
@@ -321,9 +349,9 @@ def test_nothing_is_an_answer_and_so_is_what_cannot_be_read(library, tmp_path):
     assert again == nothing
 
 
-def test_an_empty_library_has_nothing(tmp_path):
+def test_an_empty_library_has_nothing(tmp_path, place):
     query = write(tmp_path / "q.npy", tune(1))
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         assert found(library, query) == ()
         assert library.duplicates() == []
 
@@ -402,7 +430,7 @@ def test_what_is_near_to_everything_comes_later():
 
 def test_a_cache_is_used_as_long_as_nothing_changes(library, tmp_path, monkeypatch):
     monkeypatch.setattr(snapshot, "_CACHED_FROM", 0)
-    cache = tmp_path / "library.sqlite-vectors"
+    cache = library._store.cache()
     fresh = snapshot.take_snapshot(library._store)
     assert cache.exists()
     monkeypatch.setattr(snapshot, "_read", lambda *_: pytest.fail("the cache is not used"))
@@ -416,7 +444,7 @@ def test_a_cache_is_used_as_long_as_nothing_changes(library, tmp_path, monkeypat
 
 def test_a_damaged_or_cut_cache_is_thrown_away(library, tmp_path, monkeypatch):
     monkeypatch.setattr(snapshot, "_CACHED_FROM", 0)
-    cache = tmp_path / "library.sqlite-vectors"
+    cache = library._store.cache()
     fresh = snapshot.take_snapshot(library._store)
     whole = cache.read_bytes()
     rng = np.random.default_rng(0)
@@ -429,8 +457,8 @@ def test_a_damaged_or_cut_cache_is_thrown_away(library, tmp_path, monkeypatch):
 # Others that write
 
 
-def test_a_reader_sees_one_moment_while_another_writes(library, tmp_path):
-    with Library.open(tmp_path / "library.sqlite") as other, library._store.reading():
+def test_a_reader_sees_one_moment_while_another_writes(library, tmp_path, place):
+    with Library.open(place("library.sqlite")) as other, library._store.reading():
         assert len(library.files()) == 8
         other.remove([tmp_path / "s0_0.npy"])
         assert len(library.files()) == 8
@@ -438,9 +466,10 @@ def test_a_reader_sees_one_moment_while_another_writes(library, tmp_path):
     assert len(library.files()) == 7
 
 
-def test_a_second_writer_waits_and_then_says_so(library, tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "WAIT", 0.2)
-    with Library.open(tmp_path / "library.sqlite") as other, library._store.writing():
+def test_a_second_writer_waits_and_then_says_so(library, tmp_path, monkeypatch, place):
+    for database in (sqlite, postgres_tables):
+        monkeypatch.setattr(database, "WAIT", 0.2)
+    with Library.open(place("library.sqlite")) as other, library._store.writing():
         with pytest.raises(DataError, match="another process writes to") as told:
             other.remove([tmp_path / "s0_0.npy"])
         assert "\n" not in str(told.value)
@@ -462,9 +491,9 @@ def test_an_error_within_a_change_leaves_everything_as_it_was(library, tmp_path)
     assert library.check() == []
 
 
-def test_embeddings_that_are_not_finite_are_not_added(tmp_path):
+def test_embeddings_that_are_not_finite_are_not_added(tmp_path, place):
     path = write(tmp_path / "a.npy", tune(1))
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         library._embedder = Embedder(
             lambda batch: np.full((len(batch), 1044), np.nan, np.float32), 1044, 400, 1, None
         )
@@ -540,23 +569,23 @@ def test_what_is_no_library_is_refused_untouched(tmp_path, make, message):
         assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_another_model_is_refused(library, tmp_path, monkeypatch):
+def test_another_model_is_refused(library, tmp_path, monkeypatch, place):
     from kinet.library import models
 
     monkeypatch.setattr(models, "PATCHES", (24, 48))
     with pytest.raises(DataError, match=r"holds embeddings of fourier .*need that model"):
-        Library.open(tmp_path / "library.sqlite", "fourier")
+        Library.open(place("library.sqlite"), "fourier")
     write(tmp_path / "new.npy", tune(50))
-    with Library.open(tmp_path / "library.sqlite") as opened:
+    with Library.open(place("library.sqlite")) as opened:
         with pytest.raises(DataError, match="holds embeddings of fourier"):
             opened.add([tmp_path / "new.npy"], workers=1)
         assert len(opened.files()) == 8
 
 
-def test_an_unknown_model_is_refused(tmp_path):
+def test_an_unknown_model_is_refused(tmp_path, place):
     with pytest.raises(KinetError, match=r"no model nonsense; allowed: fourier, .*or the path"):
-        Library.create(tmp_path / "l", "nonsense")
-    assert not (tmp_path / "l").exists()
+        Library.create(place("l"), "nonsense")
+    assert not is_taken(place_of(place("l")))
 
 
 def test_paths_that_are_not_in_it_are_not_removed(library, tmp_path):
@@ -585,9 +614,9 @@ def test_workers_below_one_are_refused(library, tmp_path):
         library.add([tmp_path / "s0_0.npy"], workers=0)
 
 
-def test_a_library_that_may_only_be_read_is_searched(library, tmp_path, monkeypatch):
-    library.close()
-    monkeypatch.setattr(schema.os, "access", lambda path, mode: mode != os.W_OK)
+def test_a_library_that_may_only_be_read_is_searched(file_library, tmp_path, monkeypatch):
+    file_library.close()
+    monkeypatch.setattr(sqlite.os, "access", lambda path, mode: mode != os.W_OK)
     with Library.open(tmp_path / "library.sqlite") as opened:
         assert found(opened, tmp_path / "s0_0.npy")[0].song == "s0"
         with pytest.raises(DataError, match="cannot be written to"):
@@ -595,9 +624,11 @@ def test_a_library_that_may_only_be_read_is_searched(library, tmp_path, monkeypa
     assert not list(tmp_path.glob("library.sqlite-*"))
 
 
-def test_changes_that_only_a_writer_could_read_are_not_passed_over(library, tmp_path, monkeypatch):
+def test_changes_that_only_a_writer_could_read_are_not_passed_over(
+    file_library, tmp_path, monkeypatch
+):
     assert (tmp_path / "library.sqlite-wal").stat().st_size
-    monkeypatch.setattr(schema.os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr(sqlite.os, "access", lambda path, mode: mode != os.W_OK)
     with pytest.raises(DataError, match=r"has changes in .* that cannot be read"):
         Library.open(tmp_path / "library.sqlite")
 
@@ -617,16 +648,16 @@ def test_merging_takes_what_is_new_and_reads_nothing(library, tmp_path, monkeypa
     assert library.merge([other / "l"]) == 0
 
 
-def test_merging_with_itself_or_another_model_is_refused(library, tmp_path, monkeypatch):
+def test_merging_with_itself_or_another_model_is_refused(file_library, tmp_path, monkeypatch):
     from kinet.library import models
 
     shutil.copy(tmp_path / "library.sqlite", tmp_path / "copy")
     with pytest.raises(DataError, match="is the library itself, or a copy of it"):
-        library.merge([tmp_path / "copy"])
+        file_library.merge([tmp_path / "copy"])
     monkeypatch.setattr(models, "PATCHES", (24, 48))
     Library.create(tmp_path / "b", "fourier").close()
     with pytest.raises(DataError, match=r"b is of fourier .*; need fourier"):
-        library.merge([tmp_path / "b"])
+        file_library.merge([tmp_path / "b"])
 
 
 def test_compacting_gives_room_back(tmp_path):
@@ -663,9 +694,9 @@ def test_versions_and_copies_are_grouped(library, tmp_path):
     assert there.start_a - there.start_b == pytest.approx(5 * 0.4644, abs=1)
 
 
-def test_copies_alone_are_a_group_without_a_match(tmp_path):
+def test_copies_alone_are_a_group_without_a_match(tmp_path, place):
     paths = [write(tmp_path / name, tune(1)) for name in ("a.npy", "b.npy")]
-    with Library.create(tmp_path / "l", "fourier") as library:
+    with Library.create(place("l"), "fourier") as library:
         library.add(paths, workers=1)
         [group] = library.duplicates()
     assert [member.nearest for member in group.members] == [None]

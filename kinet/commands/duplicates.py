@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kinet.address import Address
 from kinet.commands.libraries import (
     described_match,
     folder_or_library,
     model_name_option,
+    place_type,
     settle,
     show_where,
     workers_option,
 )
-from kinet.commands.options import engine_options, path_type
+from kinet.commands.options import engine_options
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ COLUMNS = ("group", "title", "artist", "song", "path", "kind", "score", "probabi
 
 
 @click.command("duplicates")
-@click.argument("where", metavar="FOLDER|LIBRARY", type=path_type)
+@click.argument("where", metavar="FOLDER|LIBRARY", type=place_type)
 @click.option(
     "--threshold",
     metavar="P",
@@ -41,7 +43,7 @@ COLUMNS = ("group", "title", "artist", "song", "path", "kind", "score", "probabi
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 def command(
-    where: Path,
+    where: Path | Address,
     threshold: float,
     model_file: str | None,
     backend: str | None,

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kinet.address import Address
 from kinet.commands.libraries import (
     described_match,
     folder_or_library,
     model_name_option,
+    place_type,
     settle,
     show_file,
     show_where,
@@ -36,9 +38,9 @@ COLUMNS = (
     "--in",
     "where",
     metavar="FOLDER|LIBRARY",
-    type=path_type,
+    type=place_type,
     required=True,
-    help="A folder of music, or a library of kinet index.",
+    help="A folder of music, or a library of kinet index: its file or its address.",
 )
 @click.option("--top", type=click.IntRange(1), default=10, help="Songs at most.")
 @click.option(
@@ -52,6 +54,12 @@ COLUMNS = (
 @engine_options
 @workers_option
 @json_option
+@click.option(
+    "--approximate",
+    is_flag=True,
+    help="Look only at what the index says is near: a library on PostgreSQL, after kinet index "
+    "build.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 @click.option(
     "--html",
@@ -63,7 +71,7 @@ COLUMNS = (
 def command(
     ctx: click.Context,
     queries: tuple[Path, ...],
-    where: Path,
+    where: Path | Address,
     top: int,
     threshold: float,
     model_file: str | None,
@@ -71,6 +79,7 @@ def command(
     gpu: str | None,
     workers: int | None,
     as_json: bool,
+    approximate: bool,
     as_csv: bool,
     html: Path | None,
 ) -> None:
@@ -92,9 +101,7 @@ def command(
     with folder_or_library(where, model_file, workers) as library:
         is_calibrated = library.info().calibration is not None
         with tracks_progress("looking for songs", unit="queries") as progress:
-            answers = library.find(
-                queries, top=top, threshold=threshold, workers=workers, progress=progress
-            )
+            answers = library.find(queries, top, threshold, None, workers, progress, approximate)
     if html is not None and answers[0].matches:
         _write_page(html, answers[0])
     if as_json:
@@ -121,7 +128,9 @@ def _write_page(path: Path, answer: Answer) -> None:
     say(f"{path}: to see and hear where they match")
 
 
-def show_answer(answer: Answer, where: Path, is_calibrated: bool, threshold: float) -> None:
+def show_answer(
+    answer: Answer, where: Path | Address, is_calibrated: bool, threshold: float
+) -> None:
     """Print the songs that were found for a query, or what stands in their place."""
     from kinet.reading import show_path
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kinet.address import Address
 from kinet.commands.libraries import (
     adding_progress,
     clock,
     model_name_option,
+    place_type,
     say_added,
     settle,
     workers_option,
@@ -25,20 +27,24 @@ if TYPE_CHECKING:
     from kinet.library import Added, Library
     from kinet.library.calibration import Calibration
 
-library_argument = click.argument("library", metavar="LIBRARY", type=path_type)
+library_argument = click.argument("library", metavar="LIBRARY", type=place_type)
 
 
 @click.group("index")
 def command() -> None:
-    """Keep a library: recordings with what kinet find needs of them, in one file."""
+    """Keep a library: recordings with what kinet find needs of them.
+
+    LIBRARY is a file, or the address of a PostgreSQL database: postgresql://user@host/database.
+    """
 
 
 @contextlib.contextmanager
-def opened(path: Path, model: str | None = None) -> Iterator[Library]:
+def opened(path: Path | Address, model: str | None = None) -> Iterator[Library]:
     """A library that is there, open within; of a folder that which kinet find keeps in it."""
     from kinet.library import IN_FOLDER, Library
 
-    with Library.open(path / IN_FOLDER if path.is_dir() else path, model) as library:
+    is_folder = isinstance(path, Path) and path.is_dir()
+    with Library.open(Path(path, IN_FOLDER) if is_folder else path, model) as library:
         yield library
 
 
@@ -57,7 +63,7 @@ def opened(path: Path, model: str | None = None) -> Iterator[Library]:
 @click.pass_context
 def add(
     ctx: click.Context,
-    library: Path,
+    library: Path | Address,
     sources: tuple[Path, ...],
     songs_by: str | None,
     model_file: str | None,
@@ -97,7 +103,7 @@ def add(
     ctx.exit(1 if report.failed else 0)
 
 
-def _described(library: Path, report: Added) -> dict[str, Any]:
+def _described(library: Path | Address, report: Added) -> dict[str, Any]:
     from kinet.reading import show_path
 
     return {
@@ -116,7 +122,7 @@ def _described(library: Path, report: Added) -> dict[str, Any]:
 @library_argument
 @click.argument("paths", metavar="PATH...", type=path_type, nargs=-1, required=True)
 @json_option
-def remove(library: Path, paths: tuple[Path, ...], as_json: bool) -> None:
+def remove(library: Path | Address, paths: tuple[Path, ...], as_json: bool) -> None:
     """Take files, or all below a folder, out of LIBRARY; the files themselves stay."""
     from kinet.reading import show_path
 
@@ -131,7 +137,7 @@ def remove(library: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 @command.command("list")
 @library_argument
 @json_option
-def list_(library: Path, as_json: bool) -> None:
+def list_(library: Path | Address, as_json: bool) -> None:
     """List the files of LIBRARY."""
     from kinet.reading import show_path
 
@@ -165,7 +171,7 @@ def list_(library: Path, as_json: bool) -> None:
 @command.command("info")
 @library_argument
 @json_option
-def info(library: Path, as_json: bool) -> None:
+def info(library: Path | Address, as_json: bool) -> None:
     """Show what LIBRARY is and holds."""
     from dataclasses import asdict
 
@@ -195,7 +201,7 @@ def info(library: Path, as_json: bool) -> None:
 @library_argument
 @json_option
 @click.pass_context
-def check(ctx: click.Context, library: Path, as_json: bool) -> None:
+def check(ctx: click.Context, library: Path | Address, as_json: bool) -> None:
     """Read all of LIBRARY, and hold it against its checksums; faults give the exit code 1."""
     from kinet.reading import show_path
 
@@ -213,7 +219,7 @@ def check(ctx: click.Context, library: Path, as_json: bool) -> None:
 @command.command("compact")
 @library_argument
 @json_option
-def compact(library: Path, as_json: bool) -> None:
+def compact(library: Path | Address, as_json: bool) -> None:
     """Give back the room that removed recordings took in LIBRARY."""
     with opened(library) as here:
         size = here.compact()
@@ -223,11 +229,34 @@ def compact(library: Path, as_json: bool) -> None:
         say(f"{size.before / 1e6:.1f} MB before, {size.after / 1e6:.1f} MB after")
 
 
+@command.command("build")
+@library_argument
+@json_option
+def build(library: Path | Address, as_json: bool) -> None:
+    """Make an index of LIBRARY, on PostgreSQL with pgvector, for kinet find --approximate.
+
+    Then a search looks at some hundred recordings, not at all: at a million of embeddings it takes
+    milliseconds, and needs no copy of them. What it finds less than an exact search is measured
+    and printed. After the library has changed, make the index again.
+    """
+    from dataclasses import asdict
+
+    with opened(library) as here:
+        made = here.build_index()
+    if as_json:
+        show_json(asdict(made))
+    else:
+        say(
+            f"{made.rows} embeddings in {made.seconds:.1f} s; of their ten nearest "
+            f"{100 * made.recall:.2f} % are found, in {made.milliseconds:.1f} ms"
+        )
+
+
 @command.command("merge")
 @library_argument
-@click.argument("others", metavar="OTHER...", type=path_type, nargs=-1, required=True)
+@click.argument("others", metavar="OTHER...", type=place_type, nargs=-1, required=True)
 @json_option
-def merge(library: Path, others: tuple[Path, ...], as_json: bool) -> None:
+def merge(library: Path | Address, others: tuple[Path | Address, ...], as_json: bool) -> None:
     """Put into LIBRARY what OTHER libraries of the same model hold; nothing is read again."""
     with opened(library) as here:
         came = here.merge(others)
@@ -240,7 +269,7 @@ def merge(library: Path, others: tuple[Path, ...], as_json: bool) -> None:
 @command.command("calibrate")
 @library_argument
 @json_option
-def calibrate(library: Path, as_json: bool) -> None:
+def calibrate(library: Path | Address, as_json: bool) -> None:
     """Learn what scores mean, from the recordings of LIBRARY whose songs were stated.
 
     After this, kinet find shows probabilities, and --threshold is one. The table tells, for each
@@ -257,7 +286,7 @@ def calibrate(library: Path, as_json: bool) -> None:
     _show_calibration(library, learned)
 
 
-def _show_calibration(library: Path, learned: Calibration) -> None:
+def _show_calibration(library: Path | Address, learned: Calibration) -> None:
     from kinet.library.calibration import THRESHOLDS
 
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kinet.address import Address, is_address, place_of
 from kinet.commands.output import progress_bar, say
+from kinet.errors import DataError
 
 if TYPE_CHECKING:
     from kinet.library import Added, Library, Match
@@ -26,6 +29,26 @@ workers_option = click.option(
 )
 
 
+class _Place(click.Path):
+    """A path, or the address of a database; whatever shows it shows no password."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if is_address(os.fspath(value)):
+            try:
+                return place_of(value)
+            except DataError as error:
+                self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+place_type = _Place(path_type=Path)
+
+
 def settle(backend: str | None, gpu: str | None) -> None:
     """Choose backend and GPUs, which are loaded when something is to be embedded by a network."""
     from kinet.backend import choose, select_gpus
@@ -37,7 +60,7 @@ def settle(backend: str | None, gpu: str | None) -> None:
 
 @contextlib.contextmanager
 def folder_or_library(
-    where: Path, model: str | None, workers: int | None = None
+    where: Path | Address, model: str | None, workers: int | None = None
 ) -> Iterator[Library]:
     """The library of a folder, brought up to date, or that of a file; open within."""
     from kinet.library import open_anything
@@ -120,12 +143,13 @@ def show_where(match: Match) -> str:
     return f"{here} ~ {clock(passage.start_b)}-{clock(passage.end_b)}"
 
 
-def show_file(match: Match, where: Path) -> str:
+def show_file(match: Match, where: Path | Address) -> str:
     """The file of a match, in a folder without that, and how many others the song has."""
     from kinet.reading import show_path
 
-    root = where.resolve()
-    path = match.path.relative_to(root) if match.path.is_relative_to(root) else match.path
+    path, root = match.path, None if isinstance(where, Address) else where.resolve()
+    if root is not None and path.is_relative_to(root):
+        path = path.relative_to(root)
     more = f" (+{len(match.others)})" if match.others else ""
     return f"{show_path(path)}{more}"
 

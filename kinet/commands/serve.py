@@ -6,14 +6,21 @@ from pathlib import Path
 
 import click
 
-from kinet.commands.libraries import folder_or_library, model_name_option, settle, workers_option
-from kinet.commands.options import engine_options, path_type
+from kinet.address import Address
+from kinet.commands.libraries import (
+    folder_or_library,
+    model_name_option,
+    place_type,
+    settle,
+    workers_option,
+)
+from kinet.commands.options import engine_options
 from kinet.commands.output import say
 from kinet.serving import PORT, serve
 
 
 @click.command("serve")
-@click.argument("where", metavar="FOLDER|LIBRARY", type=path_type)
+@click.argument("where", metavar="FOLDER|LIBRARY", type=place_type)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=PORT, help="0 takes one that is free."
 )
@@ -21,7 +28,7 @@ from kinet.serving import PORT, serve
 @engine_options
 @workers_option
 def command(
-    where: Path,
+    where: Path | Address,
     port: int,
     model_file: str | None,
     backend: str | None,

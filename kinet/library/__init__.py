@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kinet.address import Address, place_of
 from kinet.errors import DataError
 from kinet.extraction.searching import audio_files
 from kinet.library.adding import Added, Progress, Unread
@@ -35,9 +36,10 @@ def find(
     ----------
     queries : path, or sequence of path
         Recordings of 10 seconds or more.
-    where : path
+    where : path, or str
         A folder, whose library is made in ``.kinet`` in it, kept, and brought up to date: it has
-        the recordings of the folder, and no others; or the file of a library.
+        the recordings of the folder, and no others; or the file of a library, or its address,
+        ``postgresql://user@host/database``.
     top, threshold
         As of `Library.find`.
     model : str, optional
@@ -87,8 +89,8 @@ def open_anything(
 
     Parameters
     ----------
-    where : path
-        A folder of music, or the file of a library.
+    where : path, or str
+        A folder of music, the file of a library, or its address.
     model : str, optional
         As of `find`.
     workers, progress
@@ -101,8 +103,9 @@ def open_anything(
     DataError, CheckpointError, ExportError
         As `find`.
     """
-    if not Path(where).is_dir():
-        return Library.open(where, model)
+    place = place_of(where)
+    if isinstance(place, Address) or not place.is_dir():
+        return Library.open(place, model)
     # One name, so that its files are known by whatever link it is reached.
     where = os.path.realpath(where)
     path = Path(where, IN_FOLDER)

@@ -208,10 +208,12 @@ class _Adding:
         ]
 
     def _put(self, file: File, gone: list[Path]) -> None:
-        with self._store.writing():
+        def change() -> None:
             self._store.put_file(file)
             for path in gone:
                 self._store.remove_file(path)
+
+        self._store.write(change)
         self._files[file.path] = file
 
     def finished(self, job: SoundJob, result: SoundFile | Refused | Death) -> bool:
@@ -238,13 +240,16 @@ class _Adding:
         except KinetError as error:
             self.report.failed.append(Unread(path, str(error)))
             return
-        with self._store.writing():
-            number = self._store.number_of(read.sha256)
+        sound = Sound(read.sha256, read.seconds, read.hpcp, rows)
+        details = (read.title, read.artist, self._songs[path], read.bytes, read.modified_ns)
+
+        def change() -> int:
+            number = self._store.number_of(sound.sha256)
             if number is None:
-                sound = Sound(read.sha256, read.seconds, read.hpcp, rows)
                 number = self._store.add_sound(sound)
-            details = (read.title, read.artist, self._songs[path], read.bytes, read.modified_ns)
             self._store.put_file(File(path, number, *details))
-        self._numbers[read.sha256] = number
+            return number
+
+        self._numbers[sound.sha256] = self._store.write(change)
         self.report.added.append(path)
         self.report.seconds += read.seconds

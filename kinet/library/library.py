@@ -6,18 +6,22 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from kinet.address import Address, place_of
 from kinet.config import FeatureConfig
 from kinet.embeddings import Embedder
 from kinet.errors import DataError
 from kinet.extraction.naming import Source
 from kinet.library.adding import Added, Progress, add_files
 from kinet.library.calibration import Calibration
+from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.models import LibraryModel, default_model, find_model
+from kinet.library.nearest import Built, build, near_to, nothing_of
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.queries import Answer, Asked, read_queries
 from kinet.library.rows import File
@@ -34,8 +38,8 @@ class Information:
 
     Attributes
     ----------
-    path : pathlib.Path
-        Its file.
+    path : pathlib.Path or Address
+        Its file, or its database.
     model, digest : str
         What made its embeddings.
     fingerprint : str
@@ -47,12 +51,12 @@ class Information:
     seconds : float
         Of sound.
     bytes : int
-        Of the file.
+        Of the library.
     calibration : Calibration or None
         How scores become probabilities.
     """
 
-    path: Path
+    path: Path | Address
     model: str
     digest: str
     fingerprint: str
@@ -66,7 +70,7 @@ class Information:
 
 
 class Library:
-    """Recordings with their features and embeddings in one file of SQLite.
+    """Recordings with their features and embeddings, in one file of SQLite or on PostgreSQL.
 
     One process writes at a time, any number reads; what a reader sees is of one moment. What was
     added stays, whatever happens to the process.
@@ -74,7 +78,7 @@ class Library:
     Parameters
     ----------
     store : kinet.library.store.Store
-        The file; `open` and `create` give it.
+        Where it is; `open` and `create` give it.
     model : LibraryModel, optional
         By default the one that the library names.
 
@@ -108,8 +112,8 @@ class Library:
 
         Parameters
         ----------
-        path : path
-            Its file.
+        path : path, or str
+            Its file, or the address of its database, ``postgresql://user@host/database``.
         model : str, optional
             Name or path of its model, where that is not where it was.
 
@@ -121,7 +125,7 @@ class Library:
         CheckpointError, ExportError
             If there is no such model.
         """
-        store = Store(Path(path))
+        store = Store(place_of(path))
         try:
             return cls(store, find_model(model) if model else None)
         except BaseException:
@@ -134,8 +138,8 @@ class Library:
 
         Parameters
         ----------
-        path : path
-            Its file; the folder must exist.
+        path : path, or str
+            Its file, whose folder must exist, or the address of a database, which must be there.
         model : str, optional
             Name or path of what makes its embeddings; by default ``small``, or ``fourier`` where
             that does not come with kinet.
@@ -145,13 +149,13 @@ class Library:
         DataError, CheckpointError, ExportError
             As `open`, and if the file cannot be written.
         """
-        path = Path(path)
-        if path.exists():
-            return cls.open(path, model)
+        place = place_of(path)
+        if is_taken(place):
+            return cls.open(place, model)
         found = find_model(model or default_model())
         embedder = found.load()
         piece = embedder.fixed_vectors or max(PIECE, embedder.minimum_vectors)
-        library = cls(Store.create(path, found, embedder.size, piece, HOP), found)
+        library = cls(Store.create(place, found, embedder.size, piece, HOP), found)
         library._embedder = embedder
         return library
 
@@ -167,7 +171,7 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the file; everything that was done is in it."""
+        """Close it; everything that was done is in it."""
         self._store.close()
 
     def add(
@@ -219,9 +223,12 @@ class Library:
         return out
 
     def _take_out(self, paths: Iterable[Path]) -> None:
-        with self._store.writing():
-            for path in paths:
+        def change() -> None:
+            for path in out:
                 self._store.remove_file(path)
+
+        out = list(paths)
+        self._store.write(change)
 
     def files(self) -> list[File]:
         """All files, in the order of their paths."""
@@ -261,6 +268,7 @@ class Library:
         aligned: int | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        approximate: bool = False,
     ) -> list[Answer]:
         """Look for the songs of recordings.
 
@@ -280,6 +288,8 @@ class Library:
             Processes that read queries, by default one for every core.
         progress : callable, optional
             Called with the number of queries that are answered, and of all.
+        approximate : bool
+            Whether to look only at what the index of `build_index` says is near.
 
         Returns
         -------
@@ -289,13 +299,14 @@ class Library:
         Raises
         ------
         SettingsError
-            If a number is out of range.
+            If a number is out of range, or a library in a file has no index.
         DataError
-            If the library is damaged.
+            If the library is damaged, or has changed since its index was made.
         """
         with self._store.reading():
-            shelf = self._shelf()
-            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned)
+            shelf = nothing_of(self._store) if approximate else self._shelf()
+            near = partial(near_to, self._store, aligned) if approximate else None
+            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned, near)
             return read_queries(asked, queries, workers, progress)
 
     def find_read(self, path: Path, read: SoundFile, top: int = TOP) -> Answer:
@@ -336,9 +347,20 @@ class Library:
         """
         with self._store.reading():
             calibration = calibrate_library(self._store, self._shelf(), progress)
-        with self._store.writing():
-            self._store.set_calibration(calibration.to_json())
+        self._store.write(lambda: self._store.set_calibration(calibration.to_json()))
         return calibration
+
+    def build_index(self) -> Built:
+        """Make what `find` with `approximate` looks into, of the library as it is now.
+
+        Raises
+        ------
+        SettingsError
+            If the library is a file.
+        DataError
+            If the server has no pgvector, or the rights do not reach.
+        """
+        return build(self._store)
 
     def check(self) -> list[str]:
         """What is wrong with the library, a line for each fault; none if all is well."""
@@ -358,7 +380,7 @@ class Library:
         DataError
             If one is no library, or of another model or other features.
         """
-        return sum(merge_into(self._store, Path(other)) for other in others)
+        return sum(merge_into(self._store, place_of(other)) for other in others)
 
     def _embed(self) -> Embedder:
         """What embeds, loaded when it is asked for first."""

@@ -67,6 +67,8 @@ class Asked:
         Gives what embeds.
     top, threshold, aligned
         As of `kinet.library.finding.search`.
+    near : callable, optional
+        Gives in place of `shelf` one with the recordings that are nearest to a query.
     """
 
     store: Store
@@ -75,6 +77,7 @@ class Asked:
     top: int
     threshold: float
     aligned: int | None
+    near: Callable[[Query], Shelf] | None = None
 
     def answer(self, path: Path, read: SoundFile | Refused | Death) -> Answer:
         """The answer to a query file that was read."""
@@ -113,7 +116,8 @@ class Asked:
         if answer.seconds < SHORTEST:
             return _refused(answer)
         try:
-            found = search(self.shelf, query, self.top, self.threshold, self.aligned)
+            shelf = self.near(query) if self.near else self.shelf
+            found = search(shelf, query, self.top, self.threshold, self.aligned)
         except KinetError as error:
             return replace(answer, fault=str(error))
         return replace(answer, matches=found, hpcp=query.hpcp)

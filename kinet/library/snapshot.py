@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from kinet.errors import KinetError
 from kinet.files import write_atomically
+from kinet.library.identity import Identity
 from kinet.library.schema import damaged
-from kinet.library.store import Identity, Store
+from kinet.library.store import Store
 
-#: Beside the library; may be thrown away at any time.
-CACHE_SUFFIX = "-vectors"
 # Bytes from which on reading rows takes longer than a person notices.
 _CACHED_FROM = 2**25
 _HEADER = 4096
@@ -112,7 +111,7 @@ def take_snapshot(store: Store) -> Snapshot:
     """
     with store.reading():
         now = store.identity()
-        cache = store.path.with_name(store.path.name + CACHE_SUFFIX)
+        cache = store.cache()
         # Whatever is wrong with a cache, it can be made again.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return _cached(cache, now)

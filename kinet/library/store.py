@@ -3,80 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
-import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinet.config import FeatureConfig
+from kinet.address import Address
 from kinet.errors import DataError, SettingsError
+from kinet.library.databases import make_database, open_database
+from kinet.library.identity import Identity
 from kinet.library.models import LibraryModel
 from kinet.library.rows import File, Sound, embeddings_of, hpcp_of, to_blob
-from kinet.library.schema import TABLES, checksum, connect, damaged, make_database, speaking_of
+from kinet.library.schema import TABLES, Conflict, checksum, damaged
 from kinet.reading import show_path
 
-
-@dataclass(frozen=True)
-class Identity:
-    """What a library is; only `calibration` and `changes` ever change.
-
-    Attributes
-    ----------
-    identity : bytes
-        Sixteen random ones: a library that is made again is another one.
-    model, digest : str
-        Name of the model, and what decides whether embeddings are its own.
-    features : FeatureConfig
-        Of all HPCP in it.
-    size : int
-        D.
-    piece, hop : int
-        Vectors of a window, and from one to the next.
-    calibration : str
-        JSON, or empty.
-    changes : int
-        Transactions so far.
-    """
-
-    identity: bytes
-    model: str
-    digest: str
-    features: FeatureConfig
-    size: int
-    piece: int
-    hop: int
-    calibration: str
-    changes: int
-
-    def values(self) -> tuple[object, ...]:
-        """The row in the database, without its checksum."""
-        described = json.dumps(self.features.described())
-        return (
-            *(1, self.identity, self.model, self.digest, described, self.size, self.piece),
-            *(self.hop, self.calibration, self.changes),
-        )
-
-    @classmethod
-    def of(cls, values: tuple[Any, ...]) -> Identity:
-        """From `values`."""
-        features = FeatureConfig.from_described(json.loads(values[4]))
-        return cls(*(*values[1:4], features, *values[5:]))
+T = TypeVar("T")
+# How often a change is begun anew that the database gave up for that of another.
+_TIMES = 5
+# Recordings that are put in at once.
+_AT_ONCE = 500
 
 
 class Store:
-    """An open library.
+    """An open library, in whatever database: `database`, for what only one kind of them can do.
 
     Parameters
     ----------
-    path : pathlib.Path
-        Its file.
+    path : pathlib.Path or Address
+        Its file, or its database.
 
     Raises
     ------
@@ -84,17 +42,19 @@ class Store:
         If there is no library in it, or a damaged one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Address) -> None:
         self.path = path
-        self._database = connect(path)
+        self.database = open_database(path)
         try:
             self.identity()
         except BaseException:
-            self._database.close()
+            self.database.close()
             raise
 
     @classmethod
-    def create(cls, path: Path, model: LibraryModel, size: int, piece: int, hop: int) -> Store:
+    def create(
+        cls, path: Path | Address, model: LibraryModel, size: int, piece: int, hop: int
+    ) -> Store:
         """Make an empty library; if one is there already it is opened.
 
         Raises
@@ -117,22 +77,20 @@ class Store:
         return cls(path)
 
     def close(self) -> None:
-        """Close the file; what was written is in it."""
-        with speaking_of(self.path):
-            self._database.close()
+        """Close it; what was written is in it."""
+        self.database.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Within, the library is as it was at the first look, whatever others write."""
-        if self._database.in_transaction:
+        if self.database.is_in_transaction:
             yield
             return
-        with speaking_of(self.path):
-            self._database.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._database.execute("ROLLBACK")
+        self.database.begin(is_writing=False)
+        try:
+            yield
+        finally:
+            self.database.rollback()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -140,20 +98,39 @@ class Store:
 
         Raises
         ------
+        Conflict
+            If the database gave this up for what another did; `write` begins anew then.
         DataError
-            If another process is writing all the time, or the file cannot be written.
+            If another process is writing all the time, or the library cannot be written.
         """
-        with speaking_of(self.path):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                now = self.identity()
-                self._set(calibration=now.calibration, changes=now.changes + 1)
-                self._database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # after some errors it is rolled back
-                    self._database.execute("ROLLBACK")
-                raise
+        self.database.begin(is_writing=True)
+        try:
+            yield
+            now = self.identity()
+            self._set(calibration=now.calibration, changes=now.changes + 1)
+            self.database.commit()
+        except BaseException:
+            self.database.rollback()
+            raise
+
+    def write(self, change: Callable[[], T]) -> T:
+        """Do all of a change together, or on any error nothing; what it gives.
+
+        Parameters
+        ----------
+        change : callable
+            May be called again from the start.
+
+        Raises
+        ------
+        DataError
+            As `writing`.
+        """
+        for _ in range(_TIMES - 1):
+            with contextlib.suppress(Conflict), self.writing():
+                return change()
+        with self.writing():
+            return change()
 
     def identity(self) -> Identity:
         """What the library is, as of now."""
@@ -171,7 +148,7 @@ class Store:
 
     def _set(self, calibration: str, changes: int) -> None:
         values = (*self.identity().values()[:-2], calibration, changes)
-        self._database.execute(
+        self.database.change(
             "UPDATE library SET calibration = ?, changes = ?, checksum = ?",
             (calibration, changes, checksum(*values)),
         )
@@ -184,10 +161,32 @@ class Store:
         DataError
             If a value is not finite.
         """
-        number = self._rows_of("SELECT coalesce(max(id), 0) + 1 FROM recordings")[0][0]
-        for table, row in _rows_of_sound(number, sound).items():
-            self._insert(table, row)
-        return int(number)
+        return self.add_sounds([sound])[0]
+
+    def add_sounds(self, sounds: Iterable[Sound]) -> list[int]:
+        """Put recordings in, within `writing`; their numbers.
+
+        Parameters
+        ----------
+        sounds : iterable of Sound
+            Taken one after the other, so that few need to be in memory.
+
+        Raises
+        ------
+        DataError
+            If a value is not finite.
+        """
+        first = int(self._rows_of("SELECT coalesce(max(id), 0) + 1 FROM recordings")[0][0])
+        numbers: list[int] = []
+        rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in _OF_A_SOUND}
+        for number, sound in enumerate(sounds, start=first):
+            numbers.append(number)
+            for table, row in _rows_of_sound(number, sound).items():
+                rows[table].append(row)
+            if len(numbers) % _AT_ONCE == 0:
+                self._insert(rows)
+        self._insert(rows)
+        return numbers
 
     def number_of(self, sha256: bytes) -> int | None:
         """The number of the recording of this content, if it is in the library."""
@@ -204,7 +203,11 @@ class Store:
     def put_file(self, file: File) -> None:
         """Put a file in, or in place of the one of the same path; within `writing`."""
         self._take_out(file.path, keep=file.recording)
-        self._insert("files", file.values())
+        self.add_files([file])
+
+    def add_files(self, files: Iterable[File]) -> None:
+        """Put files in of whose paths there are none; within `writing`."""
+        self._insert({"files": [file.values() for file in files]})
 
     def remove_file(self, path: Path) -> None:
         """Take a file out, and its recording if it was the only one; within `writing`."""
@@ -213,18 +216,25 @@ class Store:
     def _take_out(self, path: Path, keep: int = 0) -> None:
         name = os.fsencode(path)
         held = self._rows_of("SELECT recording FROM files WHERE path = ?", (name,))
-        self._do("DELETE FROM files WHERE path = ?", (name,))
+        self.database.change("DELETE FROM files WHERE path = ?", (name,))
         for (number,) in held:
             if number != keep:
-                self._do(
-                    "DELETE FROM recordings WHERE id = ?1 AND NOT EXISTS "
-                    "(SELECT 1 FROM files WHERE recording = ?1)",
-                    (number,),
+                self.database.change(
+                    "DELETE FROM recordings WHERE id = ? AND NOT EXISTS "
+                    "(SELECT 1 FROM files WHERE recording = ?)",
+                    (number, number),
                 )
 
     def files(self) -> list[File]:
         """All files, in the order of their paths."""
         return [File.of(row) for row in self._whole("files", "path")]
+
+    def files_of(self, number: int) -> list[File]:
+        """The files of a recording, in the order of their paths."""
+        rows = self._rows("SELECT * FROM files WHERE recording = ? ORDER BY path", (number,))
+        if not rows:
+            raise damaged(self.path, f"no files of recording {number}")
+        return [File.of(row) for row in rows]
 
     def recordings(self) -> list[tuple[int, bytes, float]]:
         """Number, SHA-256 and seconds of all recordings, in the order of their numbers."""
@@ -263,26 +273,25 @@ class Store:
         return self._checked(embeddings_of, rows[0][2], self.identity().size)
 
     def faults(self) -> list[str]:
-        """What SQLite itself finds wrong with its file."""
-        found = [str(row[0]) for row in self._rows_of("PRAGMA integrity_check")]
-        found += [f"{row[0]}: no recording" for row in self._rows_of("PRAGMA foreign_key_check")]
-        return [fault for fault in found if fault != "ok"]
+        """What the database itself finds wrong."""
+        return self.database.faults()
 
     def bytes(self) -> int:
-        """Of the library, what is not in its file yet included."""
-        pages, size = (self._rows_of(f"PRAGMA page_{what}")[0][0] for what in ("count", "size"))
-        return int(pages * size)
+        """Of the library."""
+        return self.database.size()
 
     def compact(self) -> None:
         """Give back the room of what was removed."""
-        with speaking_of(self.path):
-            self._database.execute("VACUUM")
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.database.compact()
+
+    def cache(self) -> Path:
+        """A file for what can be made again from the library."""
+        return self.database.cache(self.identity().identity)
 
     def _whole(self, table: str, order: str) -> Iterator[tuple[Any, ...]]:
         """All rows of a table, checked one by one, and at the end that none was missing."""
         count = total = 0
-        for *values, written in self._select(f"SELECT * FROM {table} ORDER BY {order}"):
+        for *values, written in self.database.scan(f"SELECT * FROM {table} ORDER BY {order}"):
             if checksum(*values) != written:
                 raise damaged(self.path, f"a row of {table}")
             count, total = count + 1, total + written
@@ -300,19 +309,13 @@ class Store:
         return [row[:-1] for row in rows]
 
     def _rows_of(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        return list(self._select(statement, values))
+        return list(self.database.select(statement, values))
 
-    def _select(self, statement: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        with speaking_of(self.path):
-            yield from self._database.execute(statement, values)
-
-    def _do(self, statement: str, values: tuple[object, ...] = ()) -> None:
-        with speaking_of(self.path):
-            self._database.execute(statement, values)
-
-    def _insert(self, table: str, row: tuple[object, ...]) -> None:
-        marks = ", ".join("?" * (len(row) + 1))
-        self._do(f"INSERT INTO {table} VALUES ({marks})", (*row, checksum(*row)))
+    def _insert(self, tables: dict[str, list[tuple[object, ...]]]) -> None:
+        """Put rows into tables, each with its checksum; the lists are empty then."""
+        for table, rows in tables.items():
+            self.database.insert(table, [(*row, checksum(*row)) for row in rows])
+            rows.clear()
 
     def _checked(self, read: Any, *values: Any) -> NDArray[np.float32]:
         try:
@@ -321,8 +324,12 @@ class Store:
             raise damaged(self.path, str(error)) from error
 
 
+# Those that others depend on come first.
+_OF_A_SOUND = ("recordings", "hpcp", "embeddings")
+
+
 def _rows_of_sound(number: int, sound: Sound) -> dict[str, tuple[object, ...]]:
-    """The rows of a recording by table; the one that others depend on comes first."""
+    """The rows of a recording by table."""
     return {
         "recordings": (number, sound.sha256, float(sound.seconds)),
         "hpcp": (number, len(sound.hpcp), to_blob(sound.hpcp)),

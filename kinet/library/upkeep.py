@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kinet.address import Address
 from kinet.errors import DataError
 from kinet.library.calibration import Calibration, calibrate
 from kinet.library.finding import Query, Shelf, compare_pairs, shortlist
@@ -48,7 +49,7 @@ def faults_of(store: Store) -> list[str]:
     return found
 
 
-def merge_into(store: Store, path: Path) -> int:
+def merge_into(store: Store, path: Path | Address) -> int:
     """Put in what another library holds; how many files came. All of it, or nothing.
 
     Raises
@@ -68,30 +69,27 @@ def merge_into(store: Store, path: Path) -> int:
                 f"{there.features.fingerprint()}; need {here.model} ({here.digest[:12]}), features "
                 f"{here.features.fingerprint()}"
             )
-        with other.reading(), store.writing():
-            return _take_all(store, other)
+        with other.reading():
+            return store.write(lambda: _take_all(store, other))
     finally:
         other.close()
 
 
 def _take_all(store: Store, other: Store) -> int:
     known = {file.path for file in store.files()}
-    sounds = {number: (digest, seconds) for number, digest, seconds in other.recordings()}
-    new: dict[int, int] = {}
-    came = 0
-    for file in other.files():
-        if file.path in known:
-            continue
-        if file.recording not in new:
-            digest, seconds = sounds[file.recording]
-            number = store.number_of(digest)
-            if number is None:
-                hpcp, rows = other.hpcp(file.recording), other.embeddings_of(file.recording)
-                number = store.add_sound(Sound(digest, seconds, hpcp, rows))
-            new[file.recording] = number
-        store.put_file(replace(file, recording=new[file.recording]))
-        came += 1
-    return came
+    coming = [file for file in other.files() if file.path not in known]
+    wanted = {file.recording for file in coming}
+    here = {digest: number for number, digest, _ in store.recordings()}
+    there = {number: digest for number, digest, _ in other.recordings() if number in wanted}
+    new = [number for number, digest in there.items() if digest not in here]
+    sounds = (
+        Sound(*other.recording(number), other.hpcp(number), other.embeddings_of(number))
+        for number in new
+    )
+    numbers = {number: here[digest] for number, digest in there.items() if digest in here}
+    numbers |= zip(new, store.add_sounds(sounds), strict=True)
+    store.add_files(replace(file, recording=numbers[file.recording]) for file in coming)
+    return len(coming)
 
 
 def calibrate_library(

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from kinet.address import place_of
 from kinet.errors import DataError, SettingsError
 from kinet.library import Library
 from kinet.reading import PathLike
@@ -33,8 +34,8 @@ def serve(
 
     Parameters
     ----------
-    library : path
-        Its file.
+    library : path, or str
+        Its file, or the address of its database.
     port : int
         Of 127.0.0.1, from 1 to 65535; 0 takes one that is free.
     model : str, optional
@@ -64,12 +65,15 @@ def serve(
             f"the page needs {error.name}, which is not installed; install it with: pip install "
             '"mulkinet[serve]"'
         ) from error
-    Library.open(library, model).close()
+    place = place_of(library)
+    Library.open(place, model).close()
+    if isinstance(place, Path):
+        place = Path(os.path.abspath(place))
     with contextlib.closing(_listening(ADDRESS, port)) as listener:
         port = listener.getsockname()[1]
         server = Server(
             uvicorn.Config(
-                site(Path(os.path.abspath(library)), model, port, limits or Limits()),
+                site(place, model, port, limits or Limits()),
                 lifespan="on",
                 ws="none",
                 log_config=None,

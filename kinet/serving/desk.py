@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from kinet.address import Address
 from kinet.config import FeatureConfig
 from kinet.errors import KinetError
 from kinet.extraction.recording import Refused, TooLong
@@ -32,8 +33,8 @@ class Desk:
 
     Parameters
     ----------
-    library : pathlib.Path
-        The file.
+    library : pathlib.Path or Address
+        The file, or the database.
     model : str or None
         As of `Library.open`.
     folder : pathlib.Path
@@ -46,7 +47,9 @@ class Desk:
         As `Library.open`.
     """
 
-    def __init__(self, library: Path, model: str | None, folder: Path, limits: Limits) -> None:
+    def __init__(
+        self, library: Path | Address, model: str | None, folder: Path, limits: Limits
+    ) -> None:
         self.limits = limits
         self._folder = folder
         self._busy = 0

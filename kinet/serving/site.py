@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from kinet import page
+from kinet.address import Address
 from kinet.errors import KinetError, printable
 from kinet.serving.desk import Desk
 from kinet.serving.folder import upload_folder
@@ -32,13 +33,13 @@ _LONGEST_NAME = 200
 _PAGE_POLICY = "frame-ancestors 'none'"
 
 
-def site(library: Path, model: str | None, port: int, limits: Limits) -> Guard:
+def site(library: Path | Address, model: str | None, port: int, limits: Limits) -> Guard:
     """The application; while it runs it has a folder for uploads, and the library open.
 
     Parameters
     ----------
-    library : pathlib.Path
-        The file.
+    library : pathlib.Path or Address
+        The file, or the database.
     model : str or None
         As of `kinet.Library.open`.
     port : int

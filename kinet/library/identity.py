@@ -1,0 +1,56 @@
+"""What a library says of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from kinet.config import FeatureConfig
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a library is; only `calibration` and `changes` ever change.
+
+    Attributes
+    ----------
+    identity : bytes
+        Sixteen random ones: a library that is made again is another one.
+    model, digest : str
+        Name of the model, and what decides whether embeddings are its own.
+    features : FeatureConfig
+        Of all HPCP in it.
+    size : int
+        D.
+    piece, hop : int
+        Vectors of a window, and from one to the next.
+    calibration : str
+        JSON, or empty.
+    changes : int
+        Transactions so far.
+    """
+
+    identity: bytes
+    model: str
+    digest: str
+    features: FeatureConfig
+    size: int
+    piece: int
+    hop: int
+    calibration: str
+    changes: int
+
+    def values(self) -> tuple[object, ...]:
+        """The row in the database, without its checksum."""
+        described = json.dumps(self.features.described())
+        return (
+            *(1, self.identity, self.model, self.digest, described, self.size, self.piece),
+            *(self.hop, self.calibration, self.changes),
+        )
+
+    @classmethod
+    def of(cls, values: tuple[Any, ...]) -> Identity:
+        """From `values`."""
+        features = FeatureConfig.from_described(json.loads(values[4]))
+        return cls(*(*values[1:4], features, *values[5:]))
