@@ -76,6 +76,7 @@ WITHOUT_BACKEND = [
     "tests/test_search.py",
     "tests/test_serve.py",
     "tests/test_show.py",
+    "tests/test_site_browser.py",
     "tests/test_size.py",
     "tests/test_sources.py",
     "tests/test_spectrum.py",
@@ -171,6 +172,22 @@ def readme(session: nox.Session) -> None:
             session.run("bash", "-ec", command, external=True)
             session.run(".venv/bin/python", "tests/music.py", "music", external=True)
             session.run("bash", "-ec", on_own_data, external=True)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The pages in a browser, which must be there: Debian's chromium, or Chrome.
+
+    With ``KINET_SCREENSHOTS=FOLDER`` pictures of them are left there.
+    """
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.error("no chromium here; install it with: apt install chromium")
+    session.install("torch==2.13.0", "-e", ".[test,torch,serve,browser]")
+    session.run(
+        *("pytest", "-q", "-rs", "tests/test_page.py", "tests/test_site_browser.py"),
+        *session.posargs,
+        env={"KERAS_BACKEND": "torch"},
+    )
 
 
 @nox.session

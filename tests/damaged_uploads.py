@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from damaged_audio import damaged, sample
-from terminal import kinet_in_a_terminal
+from open_site import open_site
 
 from kinet.library import Library
 
@@ -104,21 +101,8 @@ def served(folder: Path) -> Iterator[tuple[Site, Path]]:
     temporary.mkdir()
     with Library.create(folder / "library", "fourier") as library:
         assert not library.add([song], workers=1).failed
-    process = subprocess.Popen(
-        kinet_in_a_terminal("serve", folder / "library", "--port", 0),
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
-    )
-    try:
-        yield Site(process.stderr.readline().split()[0]), temporary
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
-        assert (process.returncode, said.strip()) == (130, "kinet: interrupted"), said
-        assert not list(temporary.iterdir())
-    finally:
-        process.kill()
-        process.wait()
+    with open_site(folder / "library", temporary) as address:
+        yield Site(address), temporary
 
 
 def hand_in_all(site: Site, count: int, seed: int, told: Callable[[str], object]) -> Counter[int]:
