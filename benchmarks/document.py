@@ -24,6 +24,7 @@ from document_choice import (
     original_section,
     points,
 )
+from document_library import draw_reliability, library_page
 from document_models import (
     accuracy_section,
     exported_section,
@@ -60,6 +61,7 @@ BEHIND = """\
 - [Accuracy](benchmarks/accuracy.md) of every model, trained alike
 - [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
+- [Libraries](benchmarks/library.md): how fast they are, what is found, what probabilities mean
 """
 
 
@@ -90,6 +92,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
         "benchmarks/around.md": _around(reports),
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
+        "benchmarks/library.md": library_page(_named(reports, "index"), _card("small", cards)),
     }
 
 
@@ -138,6 +141,10 @@ def _around(reports: Reports) -> str:
 def _named(reports: Reports, start: str) -> Reports:
     """The reports of one benchmark, which can be in several files."""
     return {name: report for name, report in reports.items() if name.startswith(start)}
+
+
+def _card(name: str, cards: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next((card for card in cards if card["name"] == name), {})
 
 
 def _cells(reports: Reports) -> list[dict[str, Any]]:
@@ -277,6 +284,7 @@ def command(results: Path, docs: Path) -> None:
     """Write the pages and the picture into the folder of the documentation."""
     reports = read_reports(results)
     draw(reports, docs)
+    draw_reliability(_named(reports, "index"), docs)
     for name, text in pages(reports, read_cards(WEIGHTS)).items():
         path = docs / name
         path.parent.mkdir(exist_ok=True)

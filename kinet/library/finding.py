@@ -16,6 +16,7 @@ from kinet.library.calibration import Calibration
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.matching import Passage, align
+from kinet.matching.recurrence import MOMENT
 
 #: Recordings that are aligned with a query, at least.
 ALIGNED = 20
@@ -45,6 +46,8 @@ class Match:
         That this is a version of the query; None where the library is not calibrated.
     similarity : float
         Of their embeddings, as of `kinet.library.snapshot.Snapshot.similarities`.
+    length : int
+        Moments of the shorter of the two, of which the score is a share.
     transposition : int
         Semitones by which the recording is above the query, -5 to 6.
     tempo_ratio : float
@@ -64,6 +67,7 @@ class Match:
     score: float
     probability: float | None
     similarity: float
+    length: int
     transposition: int
     tempo_ratio: float
     passages: tuple[Passage, ...]
@@ -227,16 +231,21 @@ def compared(shelf: Shelf, hpcp: NDArray[np.float32], place: int, similarity: fl
     """HPCP ``(T, 12)`` and one recording of a library, aligned."""
     number = int(shelf.snapshot.numbers[place])
     files = shelf.files[number]
-    found = align(hpcp, shelf.hpcp(number), shelf.features)
-    calibration = shelf.calibration
+    own = shelf.hpcp(number)
+    found = align(hpcp, own, shelf.features)
+    length = min(len(hpcp), len(own)) - MOMENT + 1
+    calibration, sure = shelf.calibration, None
+    if calibration:
+        sure = calibration.probability(found.score, similarity, length)
     return Match(
         title=files[0].title,
         artist=files[0].artist,
         song=next((file.song for file in files if file.song), ""),
         path=files[0].path,
         score=found.score,
-        probability=calibration.probability(found.score, similarity) if calibration else None,
+        probability=sure,
         similarity=similarity,
+        length=length,
         transposition=found.transposition,
         tempo_ratio=found.tempo_ratio,
         passages=found.passages,
