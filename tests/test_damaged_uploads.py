@@ -12,7 +12,7 @@ pytest.importorskip("multipart")
 
 from damaged_uploads import main
 
-COUNT = 3500 if os.environ.get("KINET_SLOW") else 10
+COUNT = 3500 if os.environ.get("KINET_SLOW") else 6
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
