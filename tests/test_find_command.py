@@ -23,7 +23,7 @@ from kinet.errors import DataError
 from kinet.library import IN_FOLDER, Answer, Library, adding, calibration
 from kinet.library import library as library_module
 from kinet.library.pages import write_answer
-from kinet.weights import Card
+from kinet.weights import Card, card
 
 SECONDS = 12
 ALONE = ("--workers", "1")
@@ -359,6 +359,15 @@ def test_what_comes_with_a_model_counts_until_a_library_has_learned_itself(monke
     assert calibration.calibration_of("", "a" * 64) == shipped
     assert calibration.calibration_of(own.to_json(), "a" * 64) == own
     assert calibration.calibration_of("", "b" * 64) is None
+
+
+def test_small_comes_with_probabilities_that_rank_as_its_scores_do():
+    shipped = calibration.calibration_of("", card("small").values["sha256"])
+    assert min(shipped.versions, shipped.others) > 100
+    assert shipped.of_similarity == 0.0
+    assert shipped.probability(0.8, 0.0, 400) > 0.9 > 0.1 > shipped.probability(0.1, 0.0, 400)
+    # By chance ten seconds have higher scores.
+    assert shipped.probability(0.5, 0.0, 20) < shipped.probability(0.5, 0.0, 400) - 0.3
 
 
 def test_a_number_that_speaks_against_versions_by_chance_is_left_out(rng):
