@@ -92,7 +92,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/accuracy.md": _alone(accuracy_section, reports, "accuracy"),
         "benchmarks/around.md": _around(reports),
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
-        "benchmarks/library.md": library_page(_named(reports, "index"), _card("small", cards)),
+        "benchmarks/library.md": library_page(_named(reports, "index")),
     }
 
 
@@ -141,10 +141,6 @@ def _around(reports: Reports) -> str:
 def _named(reports: Reports, start: str) -> Reports:
     """The reports of one benchmark, which can be in several files."""
     return {name: report for name, report in reports.items() if name.startswith(start)}
-
-
-def _card(name: str, cards: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return next((card for card in cards if card["name"] == name), {})
 
 
 def _cells(reports: Reports) -> list[dict[str, Any]]:

@@ -46,10 +46,10 @@ with the model `small`.
 SURE = """\
 ## What a probability means
 
-The probabilities that come with `small` were learned from made versions of {material}, none of
-which it was trained on, and of none of the lists here. Counted is over all pairs that `kinet find`
-would align. A Brier score is the mean square of the error, 0 is best; beside it that of who knows
-only how many of the pairs are versions.
+The probabilities that come with `small` were learned from made versions of works that it was not
+trained on, which its card names, and of none of the lists here. Counted is over all pairs that
+`kinet find` would align. A Brier score is the mean square of the error, 0 is best; beside it that
+of who knows only how many of the pairs are versions.
 """
 REACHED = """\
 With a threshold, so many queries show a version, and so many a wrong song. A query of a song that
@@ -57,7 +57,7 @@ the library does not have is answered with its wrong songs.
 """
 
 
-def library_page(reports: Reports, card: Report) -> str:
+def library_page(reports: Reports) -> str:
     """All of it; nothing where nothing was measured."""
     if not reports:
         return ""
@@ -69,7 +69,7 @@ def library_page(reports: Reports, card: Report) -> str:
         parts.append(_under(FOUND, table(_FOUND_HEADINGS, _found(lists)), lists[0]))
     lists = [report for report in lists if "reliability" in report["whole"]]
     if lists:
-        parts += [SURE.format(material=", ".join(card["calibrated_on"]))]
+        parts += [SURE]
         parts += [table(_SURE_HEADINGS, _sure(lists)), f"![Reliability](../{PICTURE})\n"]
         parts += [REACHED, table(_REACHED_HEADINGS, _reached(lists))]
     return "\n".join(parts)

@@ -114,18 +114,18 @@ def test_accuracy_of_songs_that_are_easy_to_find(easy, tmp_path, monkeypatch):
     assert (sure["pairs"], sure["versions"]) == (12 * 11, 12)
     assert sure["brier"] < sure["brier_of_their_share"]
 
-    page = document_library.library_page({"index-a": report}, {"calibrated_on": ["1 work"]})
-    assert "learned from made versions of 1 work, none of" in page
+    page = document_library.library_page({"index-a": report})
+    assert "## What a probability means" in page
     assert "| list | 10 s | 132 | 12 |" in page
     document_library.draw_reliability({"index-a": report}, tmp_path)
     assert (tmp_path / document_library.PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_was_not_measured_is_not_on_the_page(tmp_path):
-    assert document_library.library_page({}, {}) == ""
+    assert document_library.library_page({}) == ""
     row = measured(tmp_path, "scan", "--size", "60", "2", "16", "--repeats", "1")
     report = json.loads((tmp_path / "a.json").read_text())
-    page = document_library.library_page({"index-scan": report}, {})
+    page = document_library.library_page({"index-scan": report})
     assert f"| 120 | 60 | 16 | {row[0]['one_query_ms']}" in page
     assert "What is found" not in page
 
