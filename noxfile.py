@@ -45,6 +45,7 @@ WITHOUT_BACKEND = [
     "tests/test_compare.py",
     "tests/test_config.py",
     "tests/test_da_tacos.py",
+    "tests/test_damaged_uploads.py",
     "tests/test_datasets.py",
     "tests/test_docs.py",
     "tests/test_docstrings.py",
@@ -63,6 +64,7 @@ WITHOUT_BACKEND = [
     "tests/test_levers_benchmark.py",
     "tests/test_library.py",
     "tests/test_library_damage.py",
+    "tests/test_library_kills.py",
     "tests/test_library_machine.py",
     "tests/test_locks.py",
     "tests/test_manifest.py",
@@ -82,6 +84,7 @@ WITHOUT_BACKEND = [
     "tests/test_search.py",
     "tests/test_serve.py",
     "tests/test_show.py",
+    "tests/test_site_browser.py",
     "tests/test_size.py",
     "tests/test_sources.py",
     "tests/test_spectrum.py",
@@ -179,6 +182,22 @@ def readme(session: nox.Session) -> None:
             session.run("bash", "-ec", command, external=True)
             session.run(".venv/bin/python", "tests/music.py", "music", external=True)
             session.run("bash", "-ec", on_own_data, external=True)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The pages in a browser, which must be there: Debian's chromium, or Chrome.
+
+    With ``KINET_SCREENSHOTS=FOLDER`` pictures of them are left there.
+    """
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.error("no chromium here; install it with: apt install chromium")
+    session.install("torch==2.13.0", "-e", ".[test,torch,serve,browser]")
+    session.run(
+        *("pytest", "-q", "-rs", "tests/test_page.py", "tests/test_site_browser.py"),
+        *session.posargs,
+        env={"KERAS_BACKEND": "torch"},
+    )
 
 
 @nox.session

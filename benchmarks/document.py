@@ -24,6 +24,7 @@ from document_choice import (
     original_section,
     points,
 )
+from document_library import draw_reliability, library_page
 from document_models import (
     accuracy_section,
     exported_section,
@@ -63,6 +64,7 @@ BEHIND = """\
   come with kinet are trained
 - [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
+- [Libraries](benchmarks/library.md): how fast they are, what is found, what probabilities mean
 """
 
 
@@ -94,6 +96,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/around.md": _around(reports),
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
         "benchmarks/training.md": training_page(_named(reports, "training")),
+        "benchmarks/library.md": library_page(_named(reports, "index")),
     }
 
 
@@ -281,6 +284,7 @@ def command(results: Path, docs: Path) -> None:
     """Write the pages and the picture into the folder of the documentation."""
     reports = read_reports(results)
     draw(reports, docs)
+    draw_reliability(_named(reports, "index"), docs)
     for name, text in pages(reports, read_cards(WEIGHTS)).items():
         path = docs / name
         path.parent.mkdir(exist_ok=True)

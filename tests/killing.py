@@ -12,8 +12,10 @@ A writer runs in a fork. So scenarios run in a process without the threads of a 
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -46,8 +48,13 @@ def _count(on_event: Callable[[], None]) -> None:
     os.fsync = lambda descriptor: on_event()
 
 
-def in_fork(work: Callable[[], None]) -> int:
+def in_fork(work: Callable[[], object]) -> int:
     """Exit status of a fork that does `work`."""
+    return os.waitstatus_to_exitcode(os.waitpid(_fork(work), 0)[1])
+
+
+def _fork(work: Callable[[], object]) -> int:
+    """The process number of a fork that does `work`."""
     process = os.fork()
     if not process:
         status = 1
@@ -58,7 +65,7 @@ def in_fork(work: Callable[[], None]) -> int:
             traceback.print_exc()
         finally:
             os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return process
 
 
 def events_of(write: Callable[[], object]) -> int:
@@ -77,6 +84,31 @@ def events_of(write: Callable[[], object]) -> int:
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         return int(pipe.read())
+
+
+def killed_before(event: int, write: Callable[[], object]) -> int:
+    """Exit status of a writer that is killed before this event, the first of which is 0."""
+
+    def work() -> None:
+        left = [event]
+
+        def on_event() -> None:
+            if not left[0]:
+                os._exit(KILLED)
+            left[0] -= 1
+
+        _count(on_event)
+        write()
+
+    return in_fork(work)
+
+
+def killed_after(seconds: float, write: Callable[[], object]) -> int:
+    """Exit status of a writer that is killed after a time, wherever it is then."""
+    process = _fork(write)
+    time.sleep(seconds)
+    os.kill(process, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def kill_at_every_event(
@@ -108,19 +140,7 @@ def kill_at_every_event(
     killed = 0
     for last in [*range(0, count, step), count]:
         prepare()
-
-        def work(last: int = last) -> None:
-            left = [last]
-
-            def on_event() -> None:
-                if not left[0]:
-                    os._exit(KILLED)
-                left[0] -= 1
-
-            _count(on_event)
-            write()
-
-        status = in_fork(work)
+        status = killed_before(last, write)
         assert status in (0, KILLED), f"event {last} of {count}: the writer ended with {status}"
         killed += status == KILLED
         try:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import audio_files
@@ -22,6 +23,7 @@ from kinet.errors import DataError
 from kinet.library import IN_FOLDER, Answer, Library, adding, calibration
 from kinet.library import library as library_module
 from kinet.library.pages import write_answer
+from kinet.weights import Card, card
 
 SECONDS = 12
 ALONE = ("--workers", "1")
@@ -317,7 +319,7 @@ def test_a_calibrated_library_gives_probabilities(known, tmp_path, out, capsys):
     library = tmp_path / "library.sqlite"
     chosen = json.loads(out("find", query, "--in", library, "--threshold", "0.5", "--json"))
     assert [song["song"] for song in chosen[0]["songs"]] == ["s3"]
-    assert "yes, Brier score" in out("index", "info", library)
+    assert "yes, by its own recordings, Brier score" in out("index", "info", library)
     assert "false alarms" in out("index", "calibrate", library)
     assert "probability" in out("find", query, "--in", library)
 
@@ -330,20 +332,50 @@ def test_without_known_songs_there_is_no_calibration(tmp_path, out):
 
 
 def test_probability_is_the_logistic_function_of_a_sum():
-    made = calibration.Calibration(-2.0, 4.0, 1.0, 1, 1, 0.0, (), ())
-    # -2 + 4 * 0.5 + 1 * 0 = 0; -2 + 4 + 1 = 3.
-    assert made.probability(0.5, 0.0) == 0.5
-    assert made.probability(1.0, 1.0) == pytest.approx(1 / (1 + np.exp(-3)))
+    made = calibration.Calibration(-2.0, 4.0, 1.0, 1, 1, 0.0, (), (), of_length=2.0)
+    # -2 + 4 * 0.5 + 1 * 0 + 2 * 0 = 0; -2 + 4 + 1 = 3, and 2 * log(10) more.
+    assert made.probability(0.5, 0.0, 1) == 0.5
+    assert made.probability(1.0, 1.0, 1) == pytest.approx(1 / (1 + np.exp(-3)))
+    assert made.probability(1.0, 1.0, 10) == pytest.approx(1 / (1 + np.exp(-3) / 100))
     far = calibration.Calibration(0.0, 1e6, 0.0, 1, 1, 0.0, (), ())
-    assert (far.probability(-1.0, 0.0), far.probability(1.0, 0.0)) == (pytest.approx(0), 1.0)
+    assert (far.probability(-1.0, 0.0, 9), far.probability(1.0, 0.0, 9)) == (pytest.approx(0), 1.0)
     assert calibration.Calibration.from_json(made.to_json()) == made
     assert calibration.Calibration.from_json("") is None
+
+
+def test_the_same_score_says_less_of_short_recordings(rng):
+    # By chance the score is 8 divided by the length, of versions the square root of that.
+    same, lengths = np.arange(600) % 2 == 0, rng.integers(16, 400, 600)
+    scores = (8 / lengths) ** np.where(same, 0.5, 1) + 0.05 * rng.random(600)
+    learned = calibration.calibrate(scores, np.zeros(600), lengths, same)
+    assert learned.probability(0.3, 0.0, 300) > 0.9 > 0.1 > learned.probability(0.3, 0.0, 20)
+
+
+def test_what_comes_with_a_model_counts_until_a_library_has_learned_itself(monkeypatch):
+    shipped = calibration.Calibration(-1.0, 1.0, 0.0, 1, 1, 0.0, (0.5,), (0.6,), of_length=0.3)
+    values = {"sha256": "a" * 64, "calibration": asdict(shipped)}
+    monkeypatch.setattr(calibration, "card", lambda name: Card(name, "", Path(), values))
+    own = calibration.Calibration(-2.0, 4.0, 1.0, 1, 1, 0.0, (), ())
+    assert calibration.calibration_of("", "a" * 64) == shipped
+    assert calibration.calibration_of(own.to_json(), "a" * 64) == own
+    assert calibration.calibration_of("", "b" * 64) is None
+
+
+def test_small_comes_with_probabilities_that_rank_as_its_scores_do():
+    shipped = calibration.calibration_of("", card("small").values["sha256"])
+    assert min(shipped.versions, shipped.others) > 100
+    assert shipped.of_similarity == 0.0
+    assert shipped.probability(0.8, 0.0, 400) > 0.9 > 0.1 > shipped.probability(0.1, 0.0, 400)
+    # By chance ten seconds have higher scores.
+    assert shipped.probability(0.5, 0.0, 20) < shipped.probability(0.5, 0.0, 400) - 0.3
 
 
 def test_a_number_that_speaks_against_versions_by_chance_is_left_out(rng):
     same = np.arange(400) % 2 == 0
     scores = 0.3 * same + 0.5 * rng.random(400)
-    learned = calibration.calibrate(scores, 0.5 * rng.random(400) - 0.3 * same, same)
+    learned = calibration.calibrate(
+        scores, 0.5 * rng.random(400) - 0.3 * same, np.full(400, 50), same
+    )
     assert learned.of_similarity == 0.0
     assert learned.of_score > 0
 
@@ -351,11 +383,11 @@ def test_a_number_that_speaks_against_versions_by_chance_is_left_out(rng):
 def test_shares_are_of_pairs_that_reach_a_threshold():
     # All versions have the score 1, all others 0: every threshold tells them apart.
     same = np.arange(200) % 2 == 0
-    learned = calibration.calibrate(same.astype(float), np.zeros(200), same)
+    learned = calibration.calibrate(same.astype(float), np.zeros(200), np.ones(200), same)
     assert learned.false_alarms == (0.0,) * 7
     assert learned.found == (1.0,) * 7
     # Nothing tells them apart: half of the pairs are versions, so says every probability.
-    blind = calibration.calibrate(np.zeros(200), np.zeros(200), same)
+    blind = calibration.calibrate(np.zeros(200), np.zeros(200), np.ones(200), same)
     assert blind.found[:2] == blind.false_alarms[:2] == (1.0, 1.0)
     assert blind.found[3:] == blind.false_alarms[3:] == (0.0,) * 4
     assert blind.brier == pytest.approx(0.25, abs=1e-3)

@@ -7,13 +7,13 @@ import hashlib
 import io
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from browsing import a_browser, a_view, wait
 
 from kinet.audio import AudioError
 from kinet.config import FeatureConfig
@@ -24,7 +24,6 @@ from kinet.page.sound import RATE, compact_sound
 
 SECONDS = FeatureConfig().seconds_per_vector
 HOSTILE = "</script><script>document.title='taken'</script>\u202e &amp; <b>"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def write_song(path, notes, seconds=0.7, key=0):
@@ -210,38 +209,17 @@ def test_a_recording_that_cannot_be_read_leaves_no_page(songs, tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", exc_type=ImportError)
-    if CHROMIUM is None:
-        pytest.skip("no chromium here")
-    with playwright.sync_playwright() as started:
-        # A machine without a sound card plays all the same.
-        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        yield (found := started.chromium.launch(executable_path=CHROMIUM, args=arguments))
-        found.close()
+    with a_browser() as found:
+        yield found
 
 
 @pytest.fixture
 def shown(browser, page):
-    """The page in a browser; it makes no error and asks for nothing."""
-    faults = []
-    view = browser.new_page()
-    view.on("pageerror", lambda error: faults.append(str(error)))
-    view.on("console", lambda message: faults.append(message.text))
-    view.on("request", lambda request: faults.append(request.url))
-    view.goto(page.as_uri())
-    wait(view, "decks.every((deck) => deck.audio.readyState >= 2)")
-    yield view
-    view.close()
-    assert [fault for fault in faults if not fault.startswith(("blob:", page.as_uri()))] == []
-
-
-def wait(view, condition):
-    """Until something is true; the page itself allows no text to be run that would wait for it."""
-    for _ in range(300):
-        if view.evaluate(condition):
-            return
-        view.wait_for_timeout(50)
-    pytest.fail(f"not within 15 s: {condition}")
+    """The page in a browser."""
+    with a_view(browser, page.as_uri()) as view:
+        view.goto(page.as_uri())
+        wait(view, "decks.every((deck) => deck.audio.readyState >= 2)")
+        yield view
 
 
 def times(view):

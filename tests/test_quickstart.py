@@ -82,6 +82,7 @@ def test_quickstart_finds_a_recording_and_writes_a_page(tmp_path, capsys):
     assert len(list(Path(report["folder"]).glob("*.flac"))) == 3
     assert report["songs"][report["rank"] - 1]["title"] == report["title"]
     assert report["rank"] == 1
+    assert all(0 <= song["probability"] <= 1 for song in report["songs"])
     page = Path(report["page"]).read_text()
     assert all(json.dumps(song["title"])[1:-1] in page for song in report["songs"])
 

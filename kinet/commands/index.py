@@ -182,7 +182,8 @@ def info(library: Path | Address, as_json: bool) -> None:
         return
     is_calibrated = "no: scores rank, but are no probabilities"
     if said.calibration:
-        is_calibrated = f"yes, Brier score {said.calibration.brier:.3f}"
+        how = "by its own recordings" if said.has_own_calibration else "as the model comes"
+        is_calibrated = f"yes, {how}, Brier score {said.calibration.brier:.3f}"
     rows = [
         ("model", f"{said.model} ({said.digest[:12]})"),
         ("features", said.fingerprint),

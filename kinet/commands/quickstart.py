@@ -77,12 +77,16 @@ def _find(
     with folder_or_library(made.folder, MODEL, None) as library:
         say(f"3/3 looking for the song of {made.query}: {made.title}, played in another way")
         [answer] = library.find([made.query], top=5)
+        is_calibrated = library.info().calibration is not None
     page = out / "recording.html"
     write_answer(page, answer)
     rank = [match.title for match in answer.matches].index(made.title) + 1
     if as_json:
         songs_found = [
-            {"title": match.title, "score": match.score, "transposition": match.transposition}
+            {
+                **{"title": match.title, "score": match.score, "probability": match.probability},
+                "transposition": match.transposition,
+            }
             for match in answer.matches
         ]
         show_json(
@@ -97,7 +101,7 @@ def _find(
             }
         )
         return
-    show_answer(answer, made.folder, False, 0.0)
+    show_answer(answer, made.folder, is_calibrated, 0.0)
     say(f"its own song has rank {rank} of {songs}; {time.monotonic() - started:.0f} s in all")
     say(f"to see and hear where they match: {page}")
     say("with your own music: kinet find RECORDING --in FOLDER")

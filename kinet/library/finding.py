@@ -48,6 +48,8 @@ class Match:
         That this is a version of the query; None where the library is not calibrated.
     similarity : float
         Of their embeddings, as of `kinet.library.snapshot.Snapshot.similarities`.
+    length : int
+        Moments of the shorter of the two, of which the score is a share; 0 if it has none.
     transposition : int
         Semitones by which the recording is above the query, -5 to 6.
     tempo_ratio : float
@@ -67,6 +69,7 @@ class Match:
     score: float
     probability: float | None
     similarity: float
+    length: int
     transposition: int
     tempo_ratio: float
     passages: tuple[Passage, ...]
@@ -146,7 +149,7 @@ def search(
     with one_thread():
         found = [compared(shelf, query.hpcp, place, similarity) for place, similarity in listed]
     songs: dict[object, list[Match]] = {}
-    for match in sorted(found, key=lambda match: -match.confidence):
+    for match in sorted(found, key=lambda match: -match.score):
         songs.setdefault(match.song or match.path, []).append(match)
     best = [_of_song(matches) for matches in songs.values()]
     shown = [match for match in best if match.confidence >= threshold][:top]
@@ -233,15 +236,19 @@ def compared(shelf: Shelf, hpcp: NDArray[np.float32], place: int, similarity: fl
     own = shelf.hpcp(number)
     long_enough = min(len(hpcp), len(own)) >= MOMENT
     found = align(hpcp, own, shelf.features) if long_enough else _NOTHING
-    calibration = shelf.calibration
+    length = max(0, min(len(hpcp), len(own)) - MOMENT + 1)
+    calibration, sure = shelf.calibration, None
+    if calibration:
+        sure = calibration.probability(found.score, similarity, length) if length else 0.0
     return Match(
         title=files[0].title,
         artist=files[0].artist,
         song=next((file.song for file in files if file.song), ""),
         path=files[0].path,
         score=found.score,
-        probability=calibration.probability(found.score, similarity) if calibration else None,
+        probability=sure,
         similarity=similarity,
+        length=length,
         transposition=found.transposition,
         tempo_ratio=found.tempo_ratio,
         passages=found.passages,

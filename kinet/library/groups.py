@@ -11,14 +11,15 @@ from scipy.sparse.csgraph import connected_components
 
 from kinet.library.finding import Match, Shelf, compare_pairs, require_range
 from kinet.library.rows import File
+from kinet.library.snapshot import Snapshot
 from kinet.matching import Passage
 
 #: The score from which on two recordings are taken for versions of one song.
 GROUPED_FROM = 0.5
 # Recordings that each is aligned with.
 _CANDIDATES = 10
-# Queries that are compared at once.
-_AT_ONCE = 64
+#: Recordings that are compared with all at once.
+AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def groups_of(
     require_range(1, threshold)
     best: dict[int, Match] = {}
     joined = []
-    for (one, other), match in compare_pairs(shelf, candidates(shelf), progress):
+    for (one, other), match in compare_pairs(shelf, candidates(shelf.snapshot), progress):
         if match.confidence >= threshold:
             joined.append((one, other))
             for place, seen in ((one, match), (other, _seen_from(match, shelf, one))):
@@ -91,25 +92,30 @@ def groups_of(
     return _grouped(shelf, joined, best)
 
 
-def candidates(shelf: Shelf) -> dict[tuple[int, int], float]:
+def candidates(snapshot: Snapshot) -> dict[tuple[int, int], float]:
     """Pairs of places that are worth aligning, with their similarities; the lesser place first."""
-    snapshot = shelf.snapshot
     count = len(snapshot.numbers)
-    kept = min(_CANDIDATES, count - 1)
     pairs: dict[tuple[int, int], float] = {}
-    for begin in range(0, count if kept > 0 else 0, _AT_ONCE):
-        end = min(begin + _AT_ONCE, count)
-        queries = [
-            snapshot.vectors[snapshot.starts[i] : snapshot.starts[i + 1]] for i in range(begin, end)
-        ]
-        found = snapshot.similarities(queries)
-        for place, similarities in enumerate(found, start=begin):
-            corrected = 2 * similarities - snapshot.hubs
-            corrected[place] = -np.inf
-            for other in np.argpartition(-corrected, kept - 1)[:kept]:
-                pair = (min(place, int(other)), max(place, int(other)))
-                pairs[pair] = float(similarities[other])
+    for begin in range(0, count if count > 1 else 0, AT_ONCE):
+        pairs |= nearest_of(snapshot, begin, min(begin + AT_ONCE, count))
     return dict(sorted(pairs.items()))
+
+
+def nearest_of(snapshot: Snapshot, begin: int, end: int) -> dict[tuple[int, int], float]:
+    """As `candidates`, of the recordings from one place to before another."""
+    starts = snapshot.starts
+    found = snapshot.similarities(
+        [snapshot.vectors[starts[i] : starts[i + 1]] for i in range(begin, end)]
+    )
+    kept = min(_CANDIDATES, len(snapshot.numbers) - 1)
+    pairs: dict[tuple[int, int], float] = {}
+    for place, similarities in enumerate(found, start=begin):
+        corrected = 2 * similarities - snapshot.hubs
+        corrected[place] = -np.inf
+        for other in np.argpartition(-corrected, kept - 1)[:kept]:
+            pair = (min(place, int(other)), max(place, int(other)))
+            pairs[pair] = float(similarities[other])
+    return pairs
 
 
 def _seen_from(match: Match, shelf: Shelf, place: int) -> Match:
@@ -123,6 +129,7 @@ def _seen_from(match: Match, shelf: Shelf, place: int) -> Match:
         score=match.score,
         probability=match.probability,
         similarity=match.similarity,
+        length=match.length,
         transposition=6 if match.transposition == 6 else -match.transposition,
         tempo_ratio=1 / match.tempo_ratio,
         passages=tuple(map(_turned, match.passages)),

@@ -16,7 +16,7 @@ from kinet.embeddings import Embedder
 from kinet.errors import DataError
 from kinet.extraction.naming import Source
 from kinet.library.adding import Added, Progress, add_files
-from kinet.library.calibration import Calibration
+from kinet.library.calibration import Calibration, calibration_of
 from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
@@ -54,6 +54,8 @@ class Information:
         Of the library.
     calibration : Calibration or None
         How scores become probabilities.
+    has_own_calibration : bool
+        Whether that was learned from its own recordings; else it came with the model.
     """
 
     path: Path | Address
@@ -67,6 +69,7 @@ class Information:
     seconds: float
     bytes: int
     calibration: Calibration | None
+    has_own_calibration: bool
 
 
 class Library:
@@ -257,7 +260,8 @@ class Library:
                 embeddings=self._store.count_of_embeddings(),
                 seconds=sum(seconds for _, _, seconds in recordings),
                 bytes=self._store.bytes(),
-                calibration=Calibration.from_json(here.calibration),
+                calibration=calibration_of(here.calibration, here.digest),
+                has_own_calibration=bool(here.calibration),
             )
 
     def find(
@@ -399,5 +403,5 @@ class Library:
         files = defaultdict(list)
         for file in self._store.files():
             files[file.recording].append(file)
-        calibration = Calibration.from_json(here.calibration)
+        calibration = calibration_of(here.calibration, here.digest)
         return Shelf(self._snapshot, files, self._store.hpcp, here.features, calibration)

@@ -23,8 +23,8 @@ from kinet.library.store import Store
 # Bytes from which on reading rows takes longer than a person notices.
 _CACHED_FROM = 2**25
 _HEADER = 4096
-# Rows that are compared at once.
-_BLOCK = 2**15
+# Rows that are compared at once, at most, and products that stay in the processor's caches.
+_BLOCK, _PRODUCTS = 2**15, 2**21
 # For the correction of hubs: nearest recordings that are looked at, and recordings to be nearest.
 _NEIGHBOURS = 10
 _SAMPLE = 500
@@ -76,24 +76,34 @@ class Snapshot:
         stacked = np.concatenate(queries).T
         counts = np.array([len(rows) for rows in queries])
         firsts = np.cumsum(counts) - counts
-        for begin, end in self._blocks():
-            low = self.starts[begin]
-            products = self.vectors[low : self.starts[end]] @ stacked
+        for begin, end in self._blocks(min(_BLOCK, 1 + _PRODUCTS // stacked.shape[1])):
+            products = self.vectors[self.starts[begin] : self.starts[end]] @ stacked
             if len(products) > end - begin:
-                products = np.maximum.reduceat(products, self.starts[begin:end] - low, axis=0)
+                products = _largest(products, self.starts[begin : end + 1])
             if len(firsts) < products.shape[1]:
                 products = np.add.reduceat(products, firsts, axis=1) / counts
             found[:, begin:end] = products.T
         return found
 
-    def _blocks(self) -> Iterator[tuple[int, int]]:
-        """First recordings and ends of some ten thousand rows at a time."""
+    def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
+        """First recordings and ends of so many rows at a time, or of one recording."""
         begin = 0
         while begin < len(self.numbers):
-            after = int(np.searchsorted(self.starts, self.starts[begin] + _BLOCK, "right")) - 1
+            after = int(np.searchsorted(self.starts, self.starts[begin] + rows, "right")) - 1
             end = max(begin + 1, after)
             yield begin, end
             begin = end
+
+
+def _largest(products: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """For each recording the largest value of each column in its rows, which begin at `starts`."""
+    # Not `np.maximum.reduceat`, which takes longer than the products themselves.
+    firsts, counts = starts[:-1] - starts[0], np.diff(starts)
+    largest = products[firsts]
+    for step in range(1, int(counts.max())):
+        longer = np.flatnonzero(counts > step)
+        largest[longer] = np.maximum(largest[longer], products[firsts[longer] + step])
+    return largest
 
 
 def prefix_of(sha256: bytes) -> np.uint64:

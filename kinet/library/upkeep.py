@@ -116,9 +116,14 @@ def calibrate_library(
     for place in known:
         for other, similarity in _pairs_with(store, shelf, place, songs):
             pairs.setdefault((min(place, other), max(place, other)), similarity)
-    scores = [match.score for _, match in compare_pairs(shelf, pairs, progress)]
+    matches = [match for _, match in compare_pairs(shelf, pairs, progress)]
     labels = [songs[one] == songs[other] for one, other in pairs]
-    return calibrate(scores, list(pairs.values()), labels)
+    return calibrate(
+        [match.score for match in matches],
+        [match.similarity for match in matches],
+        [match.length for match in matches],
+        labels,
+    )
 
 
 def _pairs_with(

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Lengths are counted in half vectors: a cell that recurs adds a whole one, one that does not takes
-# a half away. No path leads through a closed cell.
-_WHOLE, _GAP, _CLOSED = 2, -1, -(2**15)
+# a half away. No path leads through a closed cell, which takes all away.
+_WHOLE, _GAP, _CLOSED = 2, 1, 2**15 - 1
 # A path is cut where so many more cells do not recur than do.
 _FALL = 4
 
@@ -45,7 +45,7 @@ def path_lengths(recurrence: NDArray[np.bool_]) -> Lengths:
            [0, 1, 3, 3],
            [0, 0, 3, 5]], dtype=int16)
     """
-    return _lengths(_steps(recurrence))[2:, 2:]
+    return _lengths(_losses(recurrence))[2:, 2:]
 
 
 def passages_of(
@@ -80,11 +80,11 @@ def passages_of(
     >>> [(path.tolist(), length) for path, length in passages], longest
     ([([[0, 0], [1, 1], [2, 2], [3, 3]], 2)], 2.5)
     """
-    steps, longest = _steps(recurrence), 0.0
-    rows, columns = (np.ones(count, bool) for count in steps.shape)  # that are left
+    losses, longest = _losses(recurrence), 0.0
+    rows, columns = (np.ones(count, bool) for count in losses.shape)  # that are left
     found: list[tuple[Path, int]] = []
     while len(found) < most and min(rows.sum(), columns.sum()) >= (shortest if found else 1):
-        path, length = _traced(_lengths(steps))
+        path, length = _traced(_lengths(losses))
         if not length or (found and length < shortest):
             break
         longest = longest or length
@@ -96,7 +96,7 @@ def passages_of(
         for piece, _ in pieces:
             first, last = piece[0], piece[-1] + 1
             rows[first[0] : last[0]] = columns[first[1] : last[1]] = False
-        steps[~rows] = steps[:, ~columns] = _CLOSED
+        losses[~rows] = losses[:, ~columns] = _CLOSED
     return sorted(_joined(found), key=lambda each: -each[1])[:most], longest
 
 
@@ -131,23 +131,25 @@ def _pieces(path: Path, recurs: NDArray[np.bool_]) -> list[tuple[Path, int]]:
     return sorted(pieces, key=lambda each: -each[1])
 
 
-def _steps(recurrence: NDArray[np.bool_]) -> NDArray[np.int16]:
-    return np.where(recurrence, np.int16(_WHOLE), np.int16(_GAP))
+def _losses(recurrence: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """What each cell takes away of a path."""
+    return np.where(recurrence, np.int16(-_WHOLE), np.int16(_GAP))
 
 
-def _lengths(steps: NDArray[np.int16]) -> Lengths:
+def _lengths(losses: NDArray[np.int16]) -> Lengths:
     """As `path_lengths`, with two rows and columns of zeros before the first, where paths begin."""
     # A row depends on the two before it alone: its cells are worked at together.
-    lengths = np.zeros((len(steps) + 2, steps.shape[1] + 2), np.int16)
+    lengths = np.zeros((len(losses) + 2, losses.shape[1] + 2), np.int16)
     rows = zip(
-        lengths[2:, 2:], lengths[1:-1, 1:-1], lengths[:-2, 1:-1], lengths[1:-1, :-2], steps,
+        lengths[2:, 2:], lengths[1:-1, 1:-1], lengths[:-2, 1:-1], lengths[1:-1, :-2], losses,
         strict=True,
     )  # fmt: skip
-    for row, aside, two_above, two_aside, step in rows:
+    for row, aside, two_above, two_aside, loss in rows:
         np.maximum(aside, two_above, out=row)
         np.maximum(row, two_aside, out=row)
-        np.add(row, step, out=row)
-        np.maximum(row, 0, out=row)
+        # Nothing is left where the loss is greater. A number in place of an array takes longer.
+        np.maximum(row, loss, out=row)
+        np.subtract(row, loss, out=row)
     return lengths
 
 
