@@ -32,11 +32,14 @@ def training_page(reports: Mapping[str, Mapping[str, Any]]) -> str:
     if not reports:
         return ""
     parts = [ABOUT]
-    for name, title in (("training-family", FAMILY), ("training-levers", LEVERS)):
-        if name in reports:
-            cells = [cell for cell in reports[name]["cells"] if "failed" not in cell]
-            made = _family(cells) if title == FAMILY else _levers(cells)
-            parts += [title, machine_line(reports[name]), _budget(cells), made]
+    for start, title, show in (
+        ("training-family", FAMILY, _family),
+        ("training-levers", LEVERS, _levers),
+    ):
+        own = [report for name, report in reports.items() if name.startswith(start)]
+        cells = [cell for report in own for cell in report["cells"] if "failed" not in cell]
+        if cells:
+            parts += [title, machine_line(own[0]), _budget(cells), show(cells)]
     return "\n".join(parts)
 
 

@@ -138,8 +138,12 @@ def drawn(snapshot: Snapshot) -> np.ndarray:
 
 
 def searched(path: Path, repeats: int) -> dict[str, Any]:
+    """As `searched_in`, of a library on disk."""
+    return searched_in(open_library(path), repeats)
+
+
+def searched_in(snapshot: Snapshot, repeats: int) -> dict[str, Any]:
     """Milliseconds of one query and of each of 100, beside products of NumPy on the same rows."""
-    snapshot = open_library(path)
     rows, columns = snapshot.vectors, drawn(snapshot)
     queries = [row[None] for row in columns]
 

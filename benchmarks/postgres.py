@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 import numpy as np
-from index import searched, timed
+from index_speed import searched_in, timed
 from machine import in_a_process, peak_mib, write_report
 
 from kinet.address import place_of
@@ -75,7 +75,7 @@ def measured(address: str, recordings: int, pieces: int, size: int, repeats: int
     reading, snapshot = timed(lambda: take_snapshot(store))
     cached = statistics.median(timed(lambda: take_snapshot(store))[0] for _ in range(3))
     store.cache().unlink(missing_ok=True)
-    exact = searched(snapshot, pieces, repeats)
+    exact = searched_in(snapshot, repeats)
     made = build(store)
     figures = {
         "recordings": recordings,
