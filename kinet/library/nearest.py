@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kinet.address import Address
 from kinet.errors import DataError, SettingsError
-from kinet.library.calibration import Calibration
+from kinet.library.calibration import calibration_of
 from kinet.library.finding import Query, Shelf, length_of_shortlist
 from kinet.library.snapshot import Snapshot, prefix_of, take_snapshot
 from kinet.library.store import Store
@@ -170,7 +170,7 @@ def _shelf(store: Store, numbers: list[int]) -> Shelf:
         *(np.array(hashes, np.uint64), np.array(hubs, np.float32)),
     )
     files = {number: store.files_of(number) for number in numbers}
-    calibration = Calibration.from_json(here.calibration)
+    calibration = calibration_of(here.calibration, here.digest)
     return Shelf(snapshot, files, store.hpcp, here.features, calibration)
 
 
