@@ -185,22 +185,6 @@ def readme(session: nox.Session) -> None:
 
 
 @nox.session
-def browser(session: nox.Session) -> None:
-    """The pages in a browser, which must be there: Debian's chromium, or Chrome.
-
-    With ``KINET_SCREENSHOTS=FOLDER`` pictures of them are left there.
-    """
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
-        session.error("no chromium here; install it with: apt install chromium")
-    session.install("torch==2.13.0", "-e", ".[test,torch,serve,browser]")
-    session.run(
-        *("pytest", "-q", "-rs", "tests/test_page.py", "tests/test_site_browser.py"),
-        *session.posargs,
-        env={"KERAS_BACKEND": "torch"},
-    )
-
-
-@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation builds without a warning."""
     session.install("-e", ".[docs]")
@@ -225,6 +209,22 @@ def build(session: nox.Session) -> None:
         Path(kept).mkdir(parents=True, exist_ok=True)
         for path in (wheel, *Path(folder).glob("*.tar.gz")):
             shutil.copy(path, kept)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The pages in a browser, which must be there: Debian's chromium, or Chrome.
+
+    With ``KINET_SCREENSHOTS=FOLDER`` pictures of them are left there.
+    """
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.error("no chromium here; install it with: apt install chromium")
+    session.install("torch==2.13.0", "-e", ".[test,torch,serve,browser]")
+    session.run(
+        *("pytest", "-q", "-rs", "tests/test_page.py", "tests/test_site_browser.py"),
+        *session.posargs,
+        env={"KERAS_BACKEND": "torch"},
+    )
 
 
 @nox.session(python="3.11")

@@ -21,7 +21,7 @@ import numpy as np
 from killing import KILLED, events_of, in_fork, killed_after, killed_before
 from libraries import MODEL, tune, write
 
-from kinet.library import Library, snapshot
+from kinet.library import Library, snapshot, sqlite
 
 KILLS_OF_A_PLAN = 30
 STEPS = 8
@@ -95,7 +95,7 @@ class Plan:
     def litter(self) -> set[str]:
         """Names that neither a user nor a library puts there."""
         here, known = ({path.name for path in f.iterdir()} for f in (self.folder, self._saved))
-        return here - known - {self.path.name + snapshot.CACHE_SUFFIX}
+        return here - known - {self.path.name + sqlite.CACHE_SUFFIX}
 
 
 class Reports:
