@@ -48,9 +48,11 @@ def test_small_gives_the_same_under_every_backend(small, chorales):
 @pytest.mark.parametrize("name", FORMATS)
 def test_small_gives_the_same_in_every_format(name, chorales, tmp_path):
     try:
-        choose_converter(FORMATS[name])
+        converter = choose_converter(FORMATS[name])
     except ExportError as error:
         pytest.skip(str(error))
+    if converter.backend == "torch":
+        pytest.skip("what PyTorch's exporter writes of its descriptor cannot be run")
     if name != "onnx" and not os.environ.get("KINET_SLOW"):
         pytest.skip("each takes ten seconds; KINET_SLOW=1 has all")
     hpcp, _, expected = chorales
