@@ -40,8 +40,8 @@ FOUND = """\
 ## What is found
 
 Each recording of a list is a query in turn, whole and as a cut at a random place; its own recording
-is left out. `aligned` is what `kinet find` would rank by the score, `by probability` what it does
-with the model `small`.
+is left out. `aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would
+with the probabilities that come with `small`.
 """
 SURE = """\
 ## What a probability means
