@@ -21,8 +21,8 @@ FAMILY = "## Every block and S\n"
 LEVERS = """\
 ## One lever at a time
 
-Each line changes one setting of the first. Where there are several seeds, the mean over them, and
-behind it the least and the greatest; an interval over queries is wider than that.
+Each line changes one setting of the first, or two. Means over seeds; in brackets from the lowest to
+the highest end of the seeds' intervals.
 """
 LEVER = ("block", "stages", "attention", "loss", "pooling", "channels", "head")
 
@@ -36,7 +36,7 @@ def training_page(reports: Mapping[str, Mapping[str, Any]]) -> str:
         ("training-family", FAMILY, _family),
         ("training-levers", LEVERS, _levers),
     ):
-        own = [report for name, report in reports.items() if name.startswith(start)]
+        own = [report for name, report in sorted(reports.items()) if name.startswith(start)]
         cells = [cell for report in own for cell in report["cells"] if "failed" not in cell]
         if cells:
             parts += [title, machine_line(own[0]), _budget(cells), show(cells)]
@@ -84,6 +84,8 @@ def _levers(cells: Sequence[Cell]) -> str:
 
 def _over_seeds(cells: Sequence[Cell], lists: Sequence[str]) -> Iterator[str]:
     for name in lists:
-        values = [cell["lists"][name]["map"] for cell in cells]
-        spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
-        yield f"{statistics.mean(values):.3f}{spread}"
+        own = [cell["lists"][name] for cell in cells]
+        mean = statistics.mean(metrics["map"] for metrics in own)
+        low = min(metrics["map_interval"][0] for metrics in own)
+        high = max(metrics["map_interval"][1] for metrics in own)
+        yield f"{mean:.3f} ({low:.3f} to {high:.3f})"
