@@ -305,8 +305,9 @@ def _uninterrupted() -> Iterator[None]:
 
     A mask alone does not hold it back: Python hears of a signal that another thread gets.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is interrupted
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is None:
+        yield  # only the main thread is interrupted; None, which is not of Python, cannot be put back
         return
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))

@@ -9,6 +9,7 @@ import secrets
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import libraries
 import numpy as np
@@ -20,7 +21,7 @@ from kinet.address import place_of
 from kinet.cli import run
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.sources import Source
-from kinet.library import Library, connection, nearest
+from kinet.library import Library, calibration, connection, nearest
 from kinet.library.rows import File, Sound
 from kinet.library.schema import Conflict
 from kinet.library.store import Store
@@ -432,6 +433,21 @@ def test_what_an_index_finds_is_what_an_exact_search_finds(library, reader, tmp_
     for one in (library, Library.open(reader)):
         assert one.find([query, tmp_path / "s1_0.npy"], workers=1, approximate=True) == exact
         one.close()
+
+
+@pytest.mark.usefixtures("by_index")
+def test_probabilities_that_come_with_a_model_are_those_of_both_searches(
+    library, tmp_path, monkeypatch
+):
+    query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
+    came = json.loads(calibration.Calibration(-9.0, 20.0, 0.0, 9, 9, 0.1, (), ()).to_json())
+    values = {"sha256": library.info().digest, "calibration": came}
+    monkeypatch.setattr(calibration, "names", lambda: ("like it",))
+    monkeypatch.setattr(calibration, "card", lambda name: SimpleNamespace(values=values))
+    library.build_index()
+    exact, near = (library.find([query], workers=1, approximate=how) for how in (False, True))
+    assert near == exact
+    assert exact[0].matches[0].probability > 0.9
 
 
 @pytest.mark.usefixtures("by_index")
