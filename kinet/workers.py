@@ -307,7 +307,7 @@ def _uninterrupted() -> Iterator[None]:
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is None:
-        yield  # only the main thread is interrupted; None, which is not of Python, cannot be put back
+        yield  # only the main thread is interrupted; what is not of Python cannot be put back
         return
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))

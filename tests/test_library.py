@@ -31,6 +31,8 @@ from kinet.library import (
     snapshot,
     sqlite,
 )
+from kinet.library import library as library_module
+from kinet.library.calibration import Calibration
 from kinet.library.databases import is_taken
 from kinet.library.models import find_model
 from kinet.library.pieces import embed_pieces, pieces_of
@@ -294,6 +296,16 @@ def test_songs_are_found_not_files(library, tmp_path):
     matches = found(library, query)
     assert sorted(match.song for match in matches) == ["s0", "s1", "s2", "s3"]
     assert [len(match.others) for match in matches] == [1, 1, 1, 1]
+
+
+def test_the_score_ranks_whatever_the_probabilities(library, tmp_path, monkeypatch):
+    query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
+    expected = [match.path for match in found(library, query)]
+    against = Calibration(9.0, -20.0, 0.0, 9, 9, 0.1, (), ())
+    monkeypatch.setattr(library_module, "calibration_of", lambda own, digest: against)
+    matches = found(library, query)
+    assert matches[0].probability < matches[-1].probability
+    assert [match.path for match in matches] == expected
 
 
 def test_a_recording_that_is_too_short_to_be_aligned_is_in_nobodys_way(library, tmp_path):
