@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -385,6 +386,37 @@ class TestLeftovers:
         (old / "saved_model.pb").write_text("old")
         with staging(tmp_path / "m_savedmodel"):
             assert (tmp_path / "m_savedmodel" / "saved_model.pb").read_text() == "old"
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="without locks nothing is removed")
+    def test_a_folder_that_another_run_is_about_to_remove_is_left_to_it(
+        self, tmp_path, monkeypatch
+    ):
+        """Between being made and being locked a folder looks like a dead run's."""
+        import fcntl
+
+        make, made, theirs = tempfile.mkdtemp, [], []
+
+        def make_while_another_run_clears_up(**of):
+            made.append(Path(make(**of)))
+            if len(made) == 1:
+                theirs.append(os.open(made[0], os.O_RDONLY))
+                fcntl.flock(theirs[0], fcntl.LOCK_EX)
+            return str(made[-1])
+
+        monkeypatch.setattr(tempfile, "mkdtemp", make_while_another_run_clears_up)
+        with staging(tmp_path / "m.onnx") as folder:
+            assert folder == made[1]
+        os.close(theirs[0])
+
+    def test_runs_that_begin_together_leave_each_other_alone(self, tmp_path):
+        def run(number):
+            with staging(tmp_path / f"{number}.onnx") as folder:
+                (folder / "new" / "file").write_text("x")
+                return (folder / "new" / "file").read_text()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(run, range(400))) == ["x"] * 400
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of the size of files")

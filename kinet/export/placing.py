@@ -89,32 +89,45 @@ def _locked_folder(parent: Path) -> tuple[Path, int | None]:
     """A new folder, locked as long as this process lives or until the descriptor is closed."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        descriptor = _lock(folder)
-        if sys.platform == "win32" or descriptor is None or folder.is_dir():
-            return folder, descriptor
-        os.close(descriptor)  # between the two steps another run took it for a dead one's
+        # Between these two steps another run can take it for a dead one's, and remove it.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            descriptor = _lock(folder)
+            if folder.is_dir():
+                return folder, descriptor
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the lock; None where somebody else does, or nobody can."""
+    """A descriptor that holds the lock; None where nobody can lock.
+
+    Raises
+    ------
+    BlockingIOError
+        If somebody else holds it.
+    OSError
+        If the folder cannot be opened.
+    """
     if sys.platform == "win32":
         return None
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
-        return None
+        if isinstance(error, BlockingIOError):
+            raise
+        return None  # a file system without locks
     return descriptor
 
 
 def _clear_up(parent: Path) -> None:
     """Remove the folders of runs that were killed; none of a process that lives is touched."""
     for folder in [item for item in parent.iterdir() if _STAGING.fullmatch(item.name)]:
-        descriptor = _lock(folder)
+        try:
+            descriptor = _lock(folder)
+        except OSError:
+            continue
         if descriptor is None:
             continue
         try:
