@@ -115,9 +115,10 @@ def test_scores_become_a_pack_and_the_pack_a_data_set(scores, tmp_path, capsys):
     assert run(["check", str(out / "list"), "--data-dir", str(out)]) == 0
 
 
-def test_works_are_left_out_by_name(scores, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["ONCE MORE", "once_more"])
+def test_works_are_left_out_by_name(scores, tmp_path, capsys, name):
     names = tmp_path / "names"
-    names.write_text("ONCE MORE\n\nodessa\n")
+    names.write_text(f"{name}\n\nodessa\n")
     pack = tmp_path / "notes.npz"
     command = ["scores", str(scores), "--out", str(pack), "--without", str(names), "--keep-doubles"]
     assert run([*command, "--workers", "1", "--json"]) == 0

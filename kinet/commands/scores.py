@@ -88,10 +88,14 @@ def _lines(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}; allowed: lines of text") from error
-    return [line.strip().casefold() for line in text.splitlines() if line.strip()]
+    return [_plain(line.strip()) for line in text.splitlines() if line.strip()]
 
 
 def _named(text: str, words: list[str]) -> bool:
-    # File names have underscores for spaces.
-    plain = text.casefold().replace("_", " ")
+    plain = _plain(text)
     return any(word in plain for word in words)
+
+
+def _plain(text: str) -> str:
+    # File names have underscores for spaces.
+    return text.casefold().replace("_", " ")
