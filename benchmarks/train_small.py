@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "kinet" / "weights"
 WORKS = ROOT / "benchmarks" / "results" / "small-works.csv"
 SONGS, VERSIONS = 24, 4
+# Vectors; 7 to 45 seconds. More lengths than a descriptor has that nobody trained.
+PATCHES = (16, 24, 36, 48, 72, 96)
 TRAINING = TrainConfig(
     loss="supcon",
     batch_size=SONGS * VERSIONS,
@@ -65,6 +67,7 @@ def lists_option(function: Any) -> Any:
 @click.option("--attention", multiple=True, help="An attention module; several in their order.")
 @click.option("--init", type=Path, help="A model file to begin with.")
 @click.option("--freeze", is_flag=True, help="Train a new head on the rest of --init.")
+@click.option("--precision", default=TRAINING.precision, help="As of kinet train.")
 @click.option("--seed", default=0)
 def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> None:
     """Train the network; best.keras is the epoch that ranks the first list best."""
@@ -82,7 +85,9 @@ def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> 
 
     of_model = ("channels", "stages", "block", "pooling", "head", "embedding_size", "attention")
     model = replace(NETWORK, **{name: options[name] for name in of_model})
-    training = replace(TRAINING, **{name: options[name] for name in ("epochs", "seed", "freeze")})
+    training = replace(
+        TRAINING, **{name: options[name] for name in ("epochs", "seed", "freeze", "precision")}
+    )
     training = replace(training, loss=losses_of(options["loss"]))
     draw = Draw(songs=SONGS, versions=VERSIONS, batches=options["batches"], seed=options["seed"])
     known = {Path(text.rpartition(":")[0]).name: tracks_of(text) for text in lists}
@@ -106,7 +111,7 @@ def network(scores: Path, lists: tuple[str, ...], out: Path, **options: Any) -> 
 @click.option("--scores", required=True, type=Path, help="A file of kinet scores.")
 @lists_option
 @click.option("--out", required=True, type=Path, help="The .npz file.")
-@click.option("--versions", "count", default=4, help="Of every work.")
+@click.option("--versions", "count", default=12, help="Of every work.")
 @click.option("--size", default=128)
 @click.option("--shrinkage", default=0.25)
 @click.option("--seed", default=0)
@@ -124,7 +129,7 @@ def descriptor(
     rows: list[np.ndarray] = []
     work_off_in_order(magnitudes_of, jobs, workers, lambda found: rows.extend(found) or True)
     labels = [number for number in range(len(works)) for _ in range(count)]
-    components = learn_discriminants(rows, labels, **of)
+    components = learn_discriminants(rows, labels, patches=PATCHES, **of)
     write_components(components, out)
     for name, tracks in ((text, tracks_of(text)) for text in lists):
         described = [components.describe(np.load(t.path)[: NETWORK.vectors]) for t in tracks]
@@ -143,7 +148,8 @@ def magnitudes_of(job: tuple[int, Any, int, int]) -> list[np.ndarray]:
     for version in range(count):
         rng = np.random.default_rng([seed, number, version])
         vectors = int(rng.integers(NETWORK.minimum_vectors, NETWORK.vectors + 1))
-        rows.append(fourier_magnitudes(make_version(material, vectors, rng, shares_for(work))))
+        hpcp = make_version(material, vectors, rng, shares_for(work))
+        rows.append(fourier_magnitudes(hpcp, PATCHES))
     return rows
 
 
