@@ -44,7 +44,8 @@ def _section(card: Mapping[str, Any]) -> str:
         *(_results(title, found) for title, found in card["results"].items()),
         _shortened(card),
         "### What it was trained on\n\n" + "".join(f"- {line}\n" for line in card["material"]),
-        f"The weights are those after {card['samples']:,} versions of these works, of a run of "
+        _of_the_network(card),
+        f"The weights of the network are those after {card['samples']:,} versions, of a run of "
         f"{card['hours']:g} hours, seed {card['seed']}, on {card['machine']['cores']} cores "
         f"({card['machine']['cpu']}), with other work beside it. Works whose titles stand in "
         "`benchmarks/held_out.txt`, because they are, or may be, in the lists above, were left "
@@ -54,6 +55,14 @@ def _section(card: Mapping[str, Any]) -> str:
         "### What it cannot do\n\n" + "".join(f"- {line}\n" for line in card["cannot"]),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _of_the_network(card: Mapping[str, Any]) -> str:
+    """What the network saw, where that is less than the descriptor."""
+    less = card.get("material_of_the_network")
+    if not less:
+        return ""
+    return f"That is what the descriptor was learned from; the network saw {' and '.join(less)}.\n"
 
 
 def _results(title: str, found: Mapping[str, Mapping[str, Any]]) -> str:

@@ -24,10 +24,11 @@ from pathlib import Path
 
 import click
 from index_accuracy import found_in
-from index_calibration import learned, material_of, read_works
+from index_calibration import learned, read_works
 from index_growth import grouped, grown, paired, read_folder
 from index_speed import scan_one
 from machine import write_report
+from train_small import material_of
 
 from kinet.files import write_text_atomically
 from kinet.library import Library
@@ -133,7 +134,10 @@ def calibrate(packs: tuple[Path, ...], model: str, seed: int, card: Path | None)
         Library.create(Path(place, "library.sqlite"), model) as library,
     ):
         calibration = learned(library, works, Path(place), seed)
-    found = {"calibration": asdict(calibration), "calibrated_on": material_of(works)}
+    found = {
+        "calibration": asdict(calibration),
+        "calibrated_on": material_of([work.record for work in works]),
+    }
     if card:
         whole = json.loads(card.read_text(encoding="utf-8")) | found
         write_text_atomically(card, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")

@@ -6,7 +6,6 @@ which a model has learned less, so that their similarity would promise too much.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,12 +32,6 @@ LATEST_START, LONGER = 0.25, 1.5
 def read_works(packs: Sequence[Path]) -> list[PackedWork]:
     """The works of all packs."""
     return [work for pack in packs for work in read_note_pack(pack)]
-
-
-def material_of(works: Sequence[PackedWork]) -> list[str]:
-    """How many works there are of each source, with its licence."""
-    counts = Counter((work.record.source, work.record.licence) for work in works)
-    return [f"{n} works of {source} ({licence})" for (source, licence), n in sorted(counts.items())]
 
 
 def versions_of(works: Sequence[PackedWork], folder: Path, seed: int) -> Iterator[Source]:

@@ -157,9 +157,10 @@ def magnitudes_of(job: tuple[int, Any, int, int]) -> list[np.ndarray]:
 @click.option("--network", "network_file", required=True, type=Path, help="best.keras of the run.")
 @click.option("--descriptor", "descriptor_file", required=True, type=Path)
 @click.option("--scores", required=True, type=Path, help="What both were learned from.")
+@click.option("--network-scores", type=Path, help="What the network alone was trained on.")
 @click.option("--curve", required=True, type=Path, help="curve.json of the run.")
 @click.option("--list", "lists", multiple=True, metavar="NAME=LIST:FOLDER")
-@click.option("--weight", default=0.3, help="Of the network.")
+@click.option("--weight", default=0.2, help="Of the network.")
 @click.option("--name", default="small")
 @click.option("--out", default=WEIGHTS, type=Path, help="Folder of model file and card.")
 @click.option("--works", default=WORKS, type=Path, help="The CSV of works to write.")
@@ -167,6 +168,7 @@ def join(
     network_file: Path,
     descriptor_file: Path,
     scores: Path,
+    network_scores: Path | None,
     curve: Path,
     lists: tuple[str, ...],
     weight: float,
@@ -195,6 +197,9 @@ def join(
         results[title] = {system: metrics.to_dict() for system, metrics in found.items()}
         excerpts[title] = {seconds: excerpt_map(model, tracks, seconds) for seconds in EXCERPTS}
     card = card_of(name, out, model, records, json.loads(curve.read_text()), weight)
+    if network_scores:
+        of_network = [work.record for work in read_note_pack(network_scores)]
+        card["material_of_the_network"] = material_of(of_network)
     write_text_atomically(
         out / f"{name}.json",
         json.dumps({**card, "results": results, "excerpts": excerpts}, indent=1) + "\n",
@@ -210,7 +215,6 @@ def card_of(
     name: str, out: Path, model: Any, records: list[Any], curve: dict[str, Any], weight: float
 ) -> dict[str, Any]:
     """All that the card says but the results."""
-    sources = Counter((record.source, record.licence) for record in records)
     seconds = sum(epoch["seconds"] for epoch in curve["epochs"])
     network = model.output_shape[-1] - model.get_layer("descriptor").size
     return {
@@ -221,10 +225,7 @@ def card_of(
         "sha256": digest_of(out / f"{name}.keras"),
         "numbers": model.output_shape[-1],
         "weight_of_the_network": weight,
-        "material": [
-            f"{count} works of {source} ({licence})"
-            for (source, licence), count in sorted(sources.items())
-        ],
+        "material": material_of(records),
         # The best epoch on the first list is kept; the rest of the run is in the hours.
         "samples": curve["epochs"][len(model.metadata.history) - 1]["samples"],
         "hours": round(seconds / 3600, 2),
@@ -242,6 +243,12 @@ def card_of(
             "Its cosines are no probabilities.",
         ],
     }
+
+
+def material_of(records: list[Any]) -> list[str]:
+    """How many works there are of each source, with its licence."""
+    counts = Counter((record.source, record.licence) for record in records)
+    return [f"{n} works of {source} ({licence})" for (source, licence), n in sorted(counts.items())]
 
 
 def named_tracks(text: str) -> tuple[str, list[Track]]:
