@@ -184,11 +184,16 @@ def join(
 
     import kinet
     from kinet.combined import with_descriptor
+    from kinet.export.network import as_float32
     from kinet.features.fourier_magnitudes import read_components
+    from kinet.network import embedder_of
     from kinet.versions.note_pack import read_note_pack
 
+    trained = embedder_of(kinet.load(network_file))
+    network = as_float32(trained)
+    network.metadata = trained.metadata
     components = read_components(descriptor_file)
-    kinet.save(with_descriptor(kinet.load(network_file), components, weight), out / f"{name}.keras")
+    kinet.save(with_descriptor(network, components, weight), out / f"{name}.keras")
     model = kinet.load(out / f"{name}.keras")
     records = [work.record for work in read_note_pack(scores)]
     results, excerpts = {}, {}
