@@ -426,7 +426,7 @@ def test_hubs_are_the_mean_similarity_of_the_nearest_others():
     shelf = snapshot.Snapshot(
         (b"", 0), rows, np.arange(4), np.arange(3), np.arange(3, dtype=np.uint64), np.zeros(3)
     )
-    assert np.allclose(snapshot._hubs(shelf), [0.4, 0.7, 0.3])
+    assert np.allclose(snapshot.hubs_of(shelf, rows, np.arange(3)), [0.4, 0.7, 0.3])
 
 
 def test_what_is_near_to_everything_comes_later():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +21,9 @@ from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.models import LibraryModel, default_model, find_model
-from kinet.library.nearest import Built, build, near_to, nothing_of
+from kinet.library.nearest import Built, build, near_to, require_index
 from kinet.library.pieces import HOP, PIECE
-from kinet.library.queries import Answer, Asked, read_queries
+from kinet.library.queries import Answer, Asked, known_to, read_queries
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, take_snapshot
 from kinet.library.sounds import SoundFile
@@ -308,16 +308,14 @@ class Library:
             If the library is damaged, or has changed since its index was made.
         """
         with self._store.reading():
-            shelf = nothing_of(self._store) if approximate else self._shelf()
-            near = partial(near_to, self._store, aligned) if approximate else None
-            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned, near)
+            asked = self._near() if approximate else self._all()
+            asked = replace(asked, top=top, threshold=threshold, aligned=aligned)
             return read_queries(asked, queries, workers, progress)
 
     def find_read(self, path: Path, read: SoundFile, top: int = TOP) -> Answer:
         """The answer to a query that `kinet.library.sounds.read_sound` has read, as of `find`."""
         with self._store.reading():
-            asked = Asked(self._store, self._shelf(), self._embed, top, 0.0, None)
-            return asked.answer(path, read)
+            return replace(self._all(), top=top).answer(path, read)
 
     def duplicates(
         self,
@@ -405,3 +403,15 @@ class Library:
             files[file.recording].append(file)
         calibration = calibration_of(here.calibration, here.digest)
         return Shelf(self._snapshot, files, self._store.hpcp, here.features, calibration)
+
+    def _all(self) -> Asked:
+        """Queries are compared with every recording."""
+        shelf = self._shelf()
+        known = partial(known_to, self._store, shelf)
+        return Asked(self._store.identity(), self._embed, known, lambda query, count: shelf)
+
+    def _near(self) -> Asked:
+        """Queries are compared with what the index says is near."""
+        require_index(self._store)
+        near = partial(near_to, self._store)
+        return Asked(self._store.identity(), self._embed, lambda _: None, near)
