@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +22,7 @@ from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.models import LibraryModel, default_model, find_model
 from kinet.library.nearest import Built, build, near_to, require_index
 from kinet.library.pieces import HOP, PIECE
-from kinet.library.queries import Answer, Asked, known_to, read_queries
+from kinet.library.queries import Answer, Asked, known_to, read_queries, shelf_of
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, take_snapshot
 from kinet.library.sounds import SoundFile
@@ -104,7 +103,7 @@ class Library:
 
     def __init__(self, store: Store, model: LibraryModel | None = None) -> None:
         if model:
-            require_same(store, model)
+            require_same(store.path, store.identity(), model)
         self._store, self._model = store, model
         self._embedder: Embedder | None = None
         self._snapshot: Snapshot | None = None
@@ -388,8 +387,9 @@ class Library:
         """What embeds, loaded when it is asked for first."""
         if self._embedder is None:
             if self._model is None:
-                model = find_model(self._store.identity().model)
-                require_same(self._store, model)
+                here = self._store.identity()
+                model = find_model(here.model)
+                require_same(self._store.path, here, model)
                 self._model = model
             self._embedder = self._model.load()
         return self._embedder
@@ -398,11 +398,7 @@ class Library:
         here = self._store.identity()
         if self._snapshot is None or self._snapshot.key != (here.identity, here.changes):
             self._snapshot = take_snapshot(self._store)
-        files = defaultdict(list)
-        for file in self._store.files():
-            files[file.recording].append(file)
-        calibration = calibration_of(here.calibration, here.digest)
-        return Shelf(self._snapshot, files, self._store.hpcp, here.features, calibration)
+        return shelf_of(self._store, self._snapshot)
 
     def _all(self) -> Asked:
         """Queries are compared with every recording."""

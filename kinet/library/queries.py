@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from kinet.embeddings import Embedder
 from kinet.errors import KinetError
 from kinet.extraction.recording import Refused
 from kinet.files import digest_of
+from kinet.library.calibration import calibration_of
 from kinet.library.finding import (
     SHORTEST,
     TOP,
@@ -29,7 +31,7 @@ from kinet.library.finding import (
 )
 from kinet.library.identity import Identity
 from kinet.library.pieces import embed_pieces
-from kinet.library.snapshot import prefix_of
+from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.library.sounds import SoundFile, SoundJob, read_sound
 from kinet.library.store import Store
 from kinet.reading import PathLike
@@ -118,9 +120,9 @@ class Asked:
         answer = Answer(path, "", read.title, read.seconds)
         if read.seconds < SHORTEST:
             return _refused(answer)
-        here = self.identity
+        here, embedder = self.identity, self.load()
         try:
-            rows = embed_pieces(self.load(), read.hpcp, here.piece, here.hop)
+            rows = embed_pieces(embedder, read.hpcp, here.piece, here.hop)
         except KinetError as error:
             return replace(answer, fault=str(error))
         return self._found(answer, Query(read.hpcp, rows, read.sha256))
@@ -133,7 +135,9 @@ class Asked:
         except (OSError, ValueError):
             return None  # who reads it says why
         known = self.known(digest) if digest else None
-        return known and self._found(Answer(path, "", known.title, known.seconds), known.query)
+        if known is None:
+            return None
+        return self._found(Answer(path, "", known.title, known.seconds), known.query)
 
     def _found(self, answer: Answer, query: Query) -> Answer:
         if answer.seconds < SHORTEST:
@@ -145,6 +149,24 @@ class Asked:
         except KinetError as error:
             return replace(answer, fault=str(error))
         return replace(answer, matches=found, hpcp=query.hpcp, missing=shelf.missing)
+
+
+def shelf_of(store: Store, snapshot: Snapshot) -> Shelf:
+    """What a search takes of a library.
+
+    Parameters
+    ----------
+    store : Store
+        Within `Store.reading`.
+    snapshot : Snapshot
+        Of the same moment.
+    """
+    here = store.identity()
+    files = defaultdict(list)
+    for file in store.files():
+        files[file.recording].append(file)
+    calibration = calibration_of(here.calibration, here.digest)
+    return Shelf(snapshot, files, store.hpcp, here.features, calibration)
 
 
 def known_to(store: Store, shelf: Shelf, digest: bytes) -> Known | None:
@@ -163,7 +185,7 @@ def known_to(store: Store, shelf: Shelf, digest: bytes) -> Known | None:
     for place in np.flatnonzero(snapshot.hashes == prefix_of(digest)):
         number = int(snapshot.numbers[place])
         held, seconds = store.recording(number)
-        if held == digest:
+        if held == digest and number in shelf.files:
             query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
             return Known(query, shelf.files[number][0].title, seconds)
     return None
