@@ -27,8 +27,8 @@ COSTS = """\
 ## A million recordings
 
 Core-hours are hours of one core that does nothing else. A recording has {minutes} minutes here.
-Decoding and HPCP are those of [recordings beside Essentia](benchmarks/around.md), of 3 minutes and
-less, counted by the minute; adding is that of [libraries](benchmarks/library.md), each recording
+Decoding and HPCP are those of [recordings beside Essentia](benchmarks/around.md), counted by the
+minute; adding is that of [libraries](benchmarks/library.md), each recording
 in a transaction of its own; the rest is of {tracks} made-up tracks of {minutes} minutes in a
 library of `{model}`, which has {pieces} embeddings of {size} numbers for each, of the whole and of
 its windows.
