@@ -31,7 +31,6 @@ from kinet.library import (
     snapshot,
     sqlite,
 )
-from kinet.library import library as library_module
 from kinet.library.calibration import Calibration
 from kinet.library.databases import is_taken
 from kinet.library.models import find_model
@@ -302,7 +301,7 @@ def test_the_score_ranks_whatever_the_probabilities(library, tmp_path, monkeypat
     query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
     expected = [match.path for match in found(library, query)]
     against = Calibration(9.0, -20.0, 0.0, 9, 9, 0.1, (), ())
-    monkeypatch.setattr(library_module, "calibration_of", lambda own, digest: against)
+    monkeypatch.setattr(queries, "calibration_of", lambda own, digest: against)
     matches = found(library, query)
     assert matches[0].probability < matches[-1].probability
     assert [match.path for match in matches] == expected
