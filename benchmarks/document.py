@@ -32,6 +32,7 @@ from document_models import (
     loader_section,
     throughput_section,
 )
+from document_scale import scale_page
 from document_steps import steps_section
 from document_training import training_page
 from tables import Cell, machine_line, models, number, percent, table, times
@@ -65,6 +66,7 @@ BEHIND = """\
 - [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 - [Libraries](benchmarks/library.md): how fast they are, what is found, what probabilities mean
+- [How far it goes](scale.md): what a million recordings cost, and how search grows
 """
 
 
@@ -97,6 +99,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
         "benchmarks/training.md": training_page(_named(reports, "training")),
         "benchmarks/library.md": library_page(_named(reports, "index")),
+        **({"scale.md": page} if (page := scale_page(reports)) else {}),
     }
 
 

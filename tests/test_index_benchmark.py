@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from libraries import version, write
 from works import tune
 
-from kinet.library import library
+from kinet.library import queries
 from kinet.library.calibration import Calibration
 from kinet.versions.note_pack import packed, write_note_pack
 
@@ -112,7 +112,7 @@ def easy(tmp_path):
 
 def test_accuracy_of_songs_that_are_easy_to_find(easy, tmp_path, monkeypatch):
     made = Calibration(-5.0, 10.0, 0.0, 1, 1, 0.0, (), ())
-    monkeypatch.setattr(library, "calibration_of", lambda own, digest: made)
+    monkeypatch.setattr(queries, "calibration_of", lambda own, digest: made)
     run("accuracy", *easy, "--out", tmp_path / "a.json")
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["whole"]["aligned"]["map"] == 1.0

@@ -17,6 +17,7 @@ import postgres_kills
 import pytest
 from libraries import library_of, tune, version, write
 
+import kinet
 from kinet.address import place_of
 from kinet.cli import run
 from kinet.errors import DataError, SettingsError
@@ -68,6 +69,30 @@ def test_a_file_and_a_server_give_the_same_answers(tmp_path, library):
         assert library.files() == of_file.files()
         one, other = (replace(each.info(), path=Path(), bytes=0) for each in (library, of_file))
         assert one == other
+
+
+def test_a_server_and_a_file_are_searched_as_one(tmp_path, postgres, url):
+    query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
+    (tmp_path / "b").mkdir()
+    with library_of(tmp_path / "a", songs=2, where=url), library_of(tmp_path / "b") as of_file:
+        path = of_file.info().path
+    with Library.create(tmp_path / "both", libraries.MODEL) as both:
+        both.merge([url, path])
+        expected = both.find([query], workers=1)
+    assert found_in(query, url, path) == found_in(query, tmp_path / "both")
+    assert [match.path for match in expected[0].matches] == found_in(query, url, path)
+    postgres.stop("immediate")
+    try:
+        [answer] = kinet.find(query, [url, path], allow_missing=True)
+    finally:
+        postgres.start()
+    assert "cannot be reached" in answer.missing[0].message
+    assert [match.path for match in answer.matches] == found_in(query, path)
+
+
+def found_in(query, *places):
+    [answer] = kinet.find(query, places)
+    return [match.path for match in answer.matches]
 
 
 def test_a_library_goes_from_a_file_to_a_server_and_back(tmp_path, url):

@@ -16,6 +16,7 @@ from kinet.commands.libraries import (
     model_name_option,
     place_type,
     settle,
+    several_libraries,
     show_file,
     show_where,
     workers_option,
@@ -24,7 +25,7 @@ from kinet.commands.options import engine_options, path_type, require_target
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 
 if TYPE_CHECKING:
-    from kinet.library import Answer
+    from kinet.library import Answer, Missing
 
 COLUMNS = (
     *("query", "rank", "title", "artist", "song", "path", "score", "probability"),
@@ -39,8 +40,15 @@ COLUMNS = (
     "where",
     metavar="FOLDER|LIBRARY",
     type=place_type,
+    multiple=True,
     required=True,
-    help="A folder of music, or a library of kinet index: its file or its address.",
+    help="A folder of music, or a library of kinet index: its file or its address; several times, "
+    "or a .shards file that lists them, to search all as one.",
+)
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Of several libraries, search the others where one cannot be asked; it is told still.",
 )
 @click.option("--top", type=click.IntRange(1), default=10, help="Songs at most.")
 @click.option(
@@ -71,7 +79,8 @@ COLUMNS = (
 def command(
     ctx: click.Context,
     queries: tuple[Path, ...],
-    where: Path | Address,
+    where: tuple[Path | Address, ...],
+    allow_missing: bool,
     top: int,
     threshold: float,
     model_file: str | None,
@@ -91,19 +100,47 @@ def command(
     exact copies of it are left out.
 
     A query that cannot be read says why, and the exit code is 1; one that matches nothing is an
-    answer.
+    answer. So is what the others say where one of several libraries cannot be asked: that is told,
+    and the exit code is 1 without --allow-missing.
     """
+    from kinet.library import are_several
+
+    is_one = not are_several(where)
+    if approximate and not is_one:
+        raise click.UsageError("--approximate is of one library; several are searched exactly.")
     if html is not None:
         if len(queries) > 1:
             raise click.UsageError(f"--html is of one QUERY, and {len(queries)} were given.")
         require_target(html, force=True)
     settle(backend, gpu)
-    with folder_or_library(where, model_file, workers) as library:
-        is_calibrated = library.info().calibration is not None
-        with tracks_progress("looking for songs", unit="queries") as progress:
-            answers = library.find(queries, top, threshold, None, workers, progress, approximate)
+    missing: tuple[Missing, ...] = ()
+    if is_one:
+        with folder_or_library(where[0], model_file, workers) as library:
+            is_calibrated = library.info().calibration is not None
+            with tracks_progress("looking for songs", unit="queries") as bar:
+                answers = library.find(queries, top, threshold, None, workers, bar, approximate)
+    else:
+        with several_libraries(where, model_file, workers) as shards:
+            with tracks_progress("looking for songs", unit="queries") as bar:
+                answers = shards.find(queries, top, threshold, None, workers, bar)
+            is_calibrated, missing = shards.calibration is not None, shards.missing
+    is_lacking = bool(missing) and not allow_missing
     if html is not None and answers[0].matches:
         _write_page(html, answers[0])
+    _show(answers, where[0] if is_one else None, is_calibrated, threshold, as_json, as_csv)
+    for each in missing:
+        say(f"{each.message}; its recordings were not searched")
+    ctx.exit(1 if is_lacking or any(answer.fault for answer in answers) else 0)
+
+
+def _show(
+    answers: list[Answer],
+    where: Path | Address | None,
+    is_calibrated: bool,
+    threshold: float,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
     if as_json:
         show_json([_described(answer, is_calibrated) for answer in answers])
     elif as_csv:
@@ -118,7 +155,6 @@ def command(
                 "scores are not calibrated: they rank, but are no probabilities (kinet index "
                 "calibrate, with recordings whose songs are known)"
             )
-    ctx.exit(1 if any(answer.fault for answer in answers) else 0)
 
 
 def _write_page(path: Path, answer: Answer) -> None:
@@ -129,9 +165,12 @@ def _write_page(path: Path, answer: Answer) -> None:
 
 
 def show_answer(
-    answer: Answer, where: Path | Address, is_calibrated: bool, threshold: float
+    answer: Answer, where: Path | Address | None, is_calibrated: bool, threshold: float
 ) -> None:
-    """Print the songs that were found for a query, or what stands in their place."""
+    """Print the songs that were found for a query, or what stands in their place.
+
+    Files in a folder `where` are named without it.
+    """
     from kinet.reading import show_path
 
     name = show_path(answer.path)
@@ -166,6 +205,9 @@ def _described(answer: Answer, is_calibrated: bool) -> dict[str, Any]:
         "error": answer.fault or None,
         "calibrated": is_calibrated,
         "songs": [described_match(match) for match in answer.matches],
+        "missing": [
+            {"library": show_path(each.path), "error": each.message} for each in answer.missing
+        ],
     }
 
 
@@ -174,14 +216,15 @@ def _rows(answer: Answer) -> list[tuple[object, ...]]:
     from kinet.reading import show_path
 
     name = show_path(answer.path)
+    missing = "; ".join(f"without {show_path(each.path)}" for each in answer.missing)
     if not answer.matches:
-        nothing = answer.fault or "nothing here"
+        nothing = "; ".join(filter(None, (answer.fault or "nothing here", missing)))
         return [(name, *[""] * (len(COLUMNS) - 2), nothing)]
     return [
         (
             *(name, rank, match.title, match.artist, match.song, show_path(match.path)),
             *(match.score, "" if match.probability is None else match.probability),
-            *(match.transposition, match.tempo_ratio, show_where(match), ""),
+            *(match.transposition, match.tempo_ratio, show_where(match), missing),
         )
         for rank, match in enumerate(answer.matches, start=1)
     ]

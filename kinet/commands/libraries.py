@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from kinet.commands.output import progress_bar, say
 from kinet.errors import DataError
 
 if TYPE_CHECKING:
-    from kinet.library import Added, Library, Match
+    from kinet.library import Added, Library, Match, Shards
 
 model_name_option = click.option(
     "--model-file",
@@ -73,6 +73,19 @@ def folder_or_library(
     finally:
         if library is not None:
             library.close()
+
+
+@contextlib.contextmanager
+def several_libraries(
+    where: Sequence[Path | Address], model: str | None, workers: int | None = None
+) -> Iterator[Shards]:
+    """Several libraries as one; folders are brought up to date. Open within."""
+    from kinet.library import open_several
+
+    with adding_progress() as progress:
+        shards = open_several(where, model, workers, progress, say_added)
+    with shards:
+        yield shards
 
 
 @contextlib.contextmanager
@@ -143,11 +156,11 @@ def show_where(match: Match) -> str:
     return f"{here} ~ {clock(passage.start_b)}-{clock(passage.end_b)}"
 
 
-def show_file(match: Match, where: Path | Address) -> str:
+def show_file(match: Match, where: Path | Address | None) -> str:
     """The file of a match, in a folder without that, and how many others the song has."""
     from kinet.reading import show_path
 
-    path, root = match.path, None if isinstance(where, Address) else where.resolve()
+    path, root = match.path, where.resolve() if isinstance(where, Path) else None
     if root is not None and path.is_relative_to(root):
         path = path.relative_to(root)
     more = f" (+{len(match.others)})" if match.others else ""

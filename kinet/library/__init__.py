@@ -6,45 +6,65 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kinet.address import Address, place_of
+from kinet.address import Address, is_address, place_of
 from kinet.errors import DataError
 from kinet.extraction.searching import audio_files
 from kinet.library.adding import Added, Progress, Unread
-from kinet.library.finding import TOP, Match
+from kinet.library.finding import TOP, Match, Missing
 from kinet.library.groups import Group
 from kinet.library.library import Information, Library
 from kinet.library.queries import Answer
 from kinet.library.rows import File
-from kinet.reading import PathLike, show_path
+from kinet.library.shards import Shards
+from kinet.reading import PathLike, read_text, reason, show_path
 
-__all__ = ["Added", "Answer", "File", "Group", "Information", "Library", "Match", "Unread", "find"]
+__all__ = [
+    "Added",
+    "Answer",
+    "File",
+    "Group",
+    "Information",
+    "Library",
+    "Match",
+    "Missing",
+    "Shards",
+    "Unread",
+    "find",
+]
 
 #: Where the library of a folder of music is, in it.
 IN_FOLDER = Path(".kinet", "library.sqlite")
+#: How a file ends that lists libraries.
+LIST = ".shards"
 
 
 def find(
     queries: PathLike | Sequence[PathLike],
-    where: PathLike,
+    where: PathLike | Sequence[PathLike],
     top: int = TOP,
     threshold: float = 0.0,
     model: str | None = None,
+    allow_missing: bool = False,
 ) -> list[Answer]:
-    """Look for the songs of recordings in a folder of music, or in a library.
+    """Look for the songs of recordings in a folder of music, a library, or several of them.
 
     Parameters
     ----------
     queries : path, or sequence of path
         Recordings of 10 seconds or more.
-    where : path, or str
+    where : path or str, or sequence of these
         A folder, whose library is made in ``.kinet`` in it, kept, and brought up to date: it has
         the recordings of the folder, and no others; or the file of a library, or its address,
-        ``postgresql://user@host/database``.
+        ``postgresql://user@host/database``. Several are searched as if they were one (`Shards`);
+        so are those that a text file lists whose name ends with ``.shards``, one a line.
     top, threshold
         As of `Library.find`.
     model : str, optional
         Name or path of the model; by default the library's own, for a new one ``small``, or
         ``fourier`` where that does not come with kinet.
+    allow_missing : bool
+        Whether to search the others where one of several libraries cannot be asked; answers have
+        it in `missing` then.
 
     Returns
     -------
@@ -54,7 +74,7 @@ def find(
     Raises
     ------
     DataError, SettingsError, CheckpointError, ExportError
-        If folder, library, model or a number cannot be used.
+        If folder, library, model or a number cannot be used, or one of several libraries.
 
     Examples
     --------
@@ -74,8 +94,68 @@ def find(
     ('song 5', 0)
     """
     given = [queries] if isinstance(queries, str | os.PathLike) else queries
-    with open_anything(where, model) as library:
-        return library.find(given, top, threshold)
+    places = [where] if isinstance(where, str | os.PathLike) else list(where)
+    if not are_several(places):
+        with open_anything(places[0], model) as library:
+            return library.find(given, top, threshold)
+    with open_several(places, model) as shards:
+        if not allow_missing:
+            shards.require_all()
+        answers = shards.find(given, top, threshold)
+        if not allow_missing:
+            shards.require_all()
+        return answers
+
+
+def are_several(places: Sequence[PathLike]) -> bool:
+    """Whether places are several libraries, or a list of libraries."""
+    return len(places) != 1 or Path(places[0]).suffix == LIST
+
+
+def open_several(
+    places: Sequence[PathLike],
+    model: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    told: Callable[[Added, list[Path]], object] | None = None,
+) -> Shards:
+    """Several libraries as one: files, addresses, folders of music, and lists of all these.
+
+    Parameters
+    ----------
+    places : sequence of path or str
+    model, workers, progress, told
+        As of `open_anything`.
+
+    Raises
+    ------
+    DataError, CheckpointError, ExportError
+        As `Shards`, and if a list or a folder cannot be used.
+    """
+    found: list[PathLike] = []
+    for place in (each for given in places for each in _listed(given)):
+        if isinstance(place_of(place), Path) and Path(place).is_dir():
+            open_anything(place, model, workers, progress, told).close()
+            found.append(Path(os.path.realpath(place), IN_FOLDER))
+        else:
+            found.append(place)
+    return Shards(found, model)
+
+
+def _listed(place: PathLike) -> list[PathLike]:
+    """What stands in a list of libraries, or what is none."""
+    if is_address(os.fspath(place)) or Path(place).suffix != LIST:
+        return [place]
+    try:
+        lines = [line.strip() for line in read_text(place).splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "no text in UTF-8"
+        raise DataError(f"{show_path(place)}: {why}; need a list of libraries") from error
+    named = [line for line in lines if line and not line.startswith("#")]
+    if not named:
+        raise DataError(f"{show_path(place)} lists no libraries; need one a line")
+    folder = Path(place).parent
+    return [line if is_address(line) else folder / line for line in named]
 
 
 def open_anything(

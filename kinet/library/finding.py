@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kinet.address import Address
 from kinet.config import FeatureConfig
 from kinet.errors import SettingsError
 from kinet.library.calibration import Calibration
@@ -100,6 +101,22 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A library of several that are searched together that could not be asked.
+
+    Attributes
+    ----------
+    path : pathlib.Path or Address
+        Its file, or its database.
+    message : str
+        Why, in one line.
+    """
+
+    path: Path | Address
+    message: str
+
+
+@dataclass(frozen=True)
 class Shelf:
     """What a search takes of a library, all of one moment.
 
@@ -113,6 +130,8 @@ class Shelf:
     features : FeatureConfig
         Of the HPCP.
     calibration : Calibration or None
+    missing : tuple of Missing
+        Of several libraries those that nothing is of.
     """
 
     snapshot: Snapshot
@@ -120,6 +139,7 @@ class Shelf:
     hpcp: Callable[[int], NDArray[np.float32]]
     features: FeatureConfig
     calibration: Calibration | None
+    missing: tuple[Missing, ...] = ()
 
 
 def search(
@@ -144,8 +164,7 @@ def search(
         If a number is out of range.
     """
     require_range(top, threshold)
-    count = aligned or length_of_shortlist(len(query.hpcp))
-    listed = shortlist(shelf.snapshot, query, max(top, count))
+    listed = shortlist(shelf.snapshot, query, recordings_aligned(query, top, aligned))
     with one_thread():
         found = [compared(shelf, query.hpcp, place, similarity) for place, similarity in listed]
     songs: dict[object, list[Match]] = {}
@@ -170,6 +189,11 @@ def require_range(top: int, threshold: float) -> None:
         raise SettingsError(f"top is {top}; allowed: an integer from 1")
     if not 0 <= threshold <= 1:
         raise SettingsError(f"threshold is {threshold}; allowed: from 0 to 1")
+
+
+def recordings_aligned(query: Query, top: int, aligned: int | None) -> int:
+    """How many recordings `search` aligns with a query."""
+    return max(top, aligned or length_of_shortlist(len(query.hpcp)))
 
 
 def length_of_shortlist(vectors: int) -> int:
@@ -200,10 +224,13 @@ def shortlist(snapshot: Snapshot, query: Query, count: int) -> list[tuple[int, f
     if not len(snapshot.numbers):
         return []
     similarities = snapshot.similarities([query.embeddings])[0]
-    own = prefix_of(query.sha256)
-    order = np.argsort(-(2 * similarities - snapshot.hubs), kind="stable")
-    others = order[snapshot.hashes[order] != own]
-    return [(int(place), float(similarities[place])) for place in others[:count]]
+    behind = snapshot.hubs - 2 * similarities
+    behind[snapshot.hashes == prefix_of(query.sha256)] = np.inf
+    # To sort them all takes longer than to compare them.
+    count = min(count, len(behind))
+    near = np.flatnonzero(behind <= np.partition(behind, count - 1)[count - 1])
+    best = near[np.argsort(behind[near], kind="stable")][:count]
+    return [(int(i), float(similarities[i])) for i in best if behind[i] < np.inf]
 
 
 def compare_pairs(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinet.config import FeatureConfig
+from kinet.errors import DataError
+from kinet.reading import PathLike, show_path
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,28 @@ class Identity:
         """From `values`."""
         features = FeatureConfig.from_described(json.loads(values[4]))
         return cls(*(*values[1:4], features, *values[5:]))
+
+
+def require_alike(path: PathLike, there: Identity, other: PathLike, here: Identity) -> None:
+    """Refuse two libraries whose recordings cannot stand beside each other.
+
+    Raises
+    ------
+    DataError
+        If they are one, or of different models, features or windows.
+    """
+    if here.identity == there.identity:
+        raise DataError(f"{show_path(path)} is the library {show_path(other)}, or a copy of it")
+    wanted = (here.digest, here.features, here.size, here.piece, here.hop)
+    if wanted != (there.digest, there.features, there.size, there.piece, there.hop):
+        raise DataError(
+            f"{show_path(path)} is of {_described(there)}; need {_described(here)}, as "
+            f"{show_path(other)}"
+        )
+
+
+def _described(here: Identity) -> str:
+    return (
+        f"{here.model} ({here.digest[:12]}), features {here.features.fingerprint()}, windows of "
+        f"{here.piece} vectors every {here.hop}"
+    )

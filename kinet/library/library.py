@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +20,9 @@ from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.models import LibraryModel, default_model, find_model
-from kinet.library.nearest import Built, build, near_to, nothing_of
+from kinet.library.nearest import Built, build, near_to, require_index
 from kinet.library.pieces import HOP, PIECE
-from kinet.library.queries import Answer, Asked, read_queries
+from kinet.library.queries import Answer, Asked, known_to, read_queries, shelf_of
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, take_snapshot
 from kinet.library.sounds import SoundFile
@@ -104,7 +103,7 @@ class Library:
 
     def __init__(self, store: Store, model: LibraryModel | None = None) -> None:
         if model:
-            require_same(store, model)
+            require_same(store.path, store.identity(), model)
         self._store, self._model = store, model
         self._embedder: Embedder | None = None
         self._snapshot: Snapshot | None = None
@@ -308,16 +307,14 @@ class Library:
             If the library is damaged, or has changed since its index was made.
         """
         with self._store.reading():
-            shelf = nothing_of(self._store) if approximate else self._shelf()
-            near = partial(near_to, self._store, aligned) if approximate else None
-            asked = Asked(self._store, shelf, self._embed, top, threshold, aligned, near)
+            asked = self._near() if approximate else self._all()
+            asked = replace(asked, top=top, threshold=threshold, aligned=aligned)
             return read_queries(asked, queries, workers, progress)
 
     def find_read(self, path: Path, read: SoundFile, top: int = TOP) -> Answer:
         """The answer to a query that `kinet.library.sounds.read_sound` has read, as of `find`."""
         with self._store.reading():
-            asked = Asked(self._store, self._shelf(), self._embed, top, 0.0, None)
-            return asked.answer(path, read)
+            return replace(self._all(), top=top).answer(path, read)
 
     def duplicates(
         self,
@@ -390,8 +387,9 @@ class Library:
         """What embeds, loaded when it is asked for first."""
         if self._embedder is None:
             if self._model is None:
-                model = find_model(self._store.identity().model)
-                require_same(self._store, model)
+                here = self._store.identity()
+                model = find_model(here.model)
+                require_same(self._store.path, here, model)
                 self._model = model
             self._embedder = self._model.load()
         return self._embedder
@@ -400,8 +398,16 @@ class Library:
         here = self._store.identity()
         if self._snapshot is None or self._snapshot.key != (here.identity, here.changes):
             self._snapshot = take_snapshot(self._store)
-        files = defaultdict(list)
-        for file in self._store.files():
-            files[file.recording].append(file)
-        calibration = calibration_of(here.calibration, here.digest)
-        return Shelf(self._snapshot, files, self._store.hpcp, here.features, calibration)
+        return shelf_of(self._store, self._snapshot)
+
+    def _all(self) -> Asked:
+        """Queries are compared with every recording."""
+        shelf = self._shelf()
+        known = partial(known_to, self._store, shelf)
+        return Asked(self._store.identity(), self._embed, known, lambda query, count: shelf)
+
+    def _near(self) -> Asked:
+        """Queries are compared with what the index says is near."""
+        require_index(self._store)
+        near = partial(near_to, self._store)
+        return Asked(self._store.identity(), self._embed, lambda _: None, near)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kinet.address import Address
 from kinet.errors import DataError, SettingsError
 from kinet.library.calibration import calibration_of
-from kinet.library.finding import Query, Shelf, length_of_shortlist
+from kinet.library.finding import Query, Shelf
 from kinet.library.snapshot import Snapshot, prefix_of, take_snapshot
 from kinet.library.store import Store
 from kinet.reading import show_path
@@ -123,8 +123,8 @@ def build(store: Store) -> Built:
     return Built(len(snapshot.vectors), seconds, recall, 1e3 * spent)
 
 
-def nothing_of(store: Store) -> Shelf:
-    """What a search takes of no recording; within `Store.reading`.
+def require_index(store: Store) -> None:
+    """Refuse a library without an index of its present content; within `Store.reading`.
 
     Raises
     ------
@@ -135,27 +135,25 @@ def nothing_of(store: Store) -> Shelf:
     """
     _require_server(store)
     _require_built(store)
-    return _shelf(store, [])
 
 
-def near_to(store: Store, aligned: int | None, query: Query) -> Shelf:
+def near_to(store: Store, query: Query, count: int) -> Shelf:
     """What a search takes of the recordings that are nearest to a query, and of no others.
 
     Parameters
     ----------
     store : Store
         Within `Store.reading`.
-    aligned : int or None
-        As of `kinet.library.finding.search`; a few times as many are looked at.
     query : Query
+    count : int
+        Recordings that are aligned; a few times as many are looked at.
     """
     schema = _schema(store)
-    count = _MORE * (aligned or length_of_shortlist(len(query.hpcp)))
     best: dict[int, float] = {}
     for piece in query.embeddings:
         for number, distance in _nearest(store, schema, piece, ROWS):
             best[number] = min(distance, best.get(number, np.inf))
-    return _shelf(store, sorted(sorted(best, key=best.__getitem__)[:count]))
+    return _shelf(store, sorted(sorted(best, key=best.__getitem__)[: _MORE * count]))
 
 
 def _shelf(store: Store, numbers: list[int]) -> Shelf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +17,21 @@ from kinet.embeddings import Embedder
 from kinet.errors import KinetError
 from kinet.extraction.recording import Refused
 from kinet.files import digest_of
-from kinet.library.finding import SHORTEST, Match, Query, Shelf, require_range, search
+from kinet.library.calibration import calibration_of
+from kinet.library.finding import (
+    SHORTEST,
+    TOP,
+    Match,
+    Missing,
+    Query,
+    Shelf,
+    recordings_aligned,
+    require_range,
+    search,
+)
+from kinet.library.identity import Identity
 from kinet.library.pieces import embed_pieces
-from kinet.library.snapshot import prefix_of
+from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.library.sounds import SoundFile, SoundJob, read_sound
 from kinet.library.store import Store
 from kinet.reading import PathLike
@@ -43,6 +56,8 @@ class Answer:
         The songs that were found, the best first; none is an answer too.
     hpcp : ndarray of float32, shape (T, 12), or None
         Of the query; None if it could not be read.
+    missing : tuple of kinet.library.finding.Missing
+        Of several libraries those that could not be asked: their songs are not among `matches`.
     """
 
     path: Path
@@ -51,6 +66,23 @@ class Answer:
     seconds: float = 0.0
     matches: tuple[Match, ...] = ()
     hpcp: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    missing: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A query whose content is in the library, which need not be read.
+
+    Attributes
+    ----------
+    query : Query
+    title : str
+    seconds : float
+    """
+
+    query: Query
+    title: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -59,25 +91,25 @@ class Asked:
 
     Attributes
     ----------
-    store : Store
-        Within `Store.reading`.
-    shelf : Shelf
-        Of the same moment.
+    identity : Identity
+        What is in the library.
     load : callable
         Gives what embeds.
+    known : callable
+        From a SHA-256 to the recording of that content, or None.
+    near : callable
+        Gives what a query is compared with, and of which so many recordings are aligned.
     top, threshold, aligned
         As of `kinet.library.finding.search`.
-    near : callable, optional
-        Gives in place of `shelf` one with the recordings that are nearest to a query.
     """
 
-    store: Store
-    shelf: Shelf
+    identity: Identity
     load: Callable[[], Embedder]
-    top: int
-    threshold: float
-    aligned: int | None
-    near: Callable[[Query], Shelf] | None = None
+    known: Callable[[bytes], Known | None]
+    near: Callable[[Query, int], Shelf]
+    top: int = TOP
+    threshold: float = 0.0
+    aligned: int | None = None
 
     def answer(self, path: Path, read: SoundFile | Refused | Death) -> Answer:
         """The answer to a query file that was read."""
@@ -88,7 +120,7 @@ class Asked:
         answer = Answer(path, "", read.title, read.seconds)
         if read.seconds < SHORTEST:
             return _refused(answer)
-        here, embedder = self.store.identity(), self.load()
+        here, embedder = self.identity, self.load()
         try:
             rows = embed_pieces(embedder, read.hpcp, here.piece, here.hop)
         except KinetError as error:
@@ -102,25 +134,61 @@ class Asked:
             digest = bytes.fromhex(digest_of(path)) if is_file else b""
         except (OSError, ValueError):
             return None  # who reads it says why
-        snapshot = self.shelf.snapshot
-        for place in np.flatnonzero(snapshot.hashes == prefix_of(digest)) if digest else ():
-            number = int(snapshot.numbers[place])
-            held, seconds = self.store.recording(number)
-            if held == digest:
-                query = Query(self.shelf.hpcp(number), self.store.embeddings_of(number), digest)
-                title = self.shelf.files[number][0].title
-                return self._found(Answer(path, "", title, seconds), query)
-        return None
+        known = self.known(digest) if digest else None
+        if known is None:
+            return None
+        return self._found(Answer(path, "", known.title, known.seconds), known.query)
 
     def _found(self, answer: Answer, query: Query) -> Answer:
         if answer.seconds < SHORTEST:
             return _refused(answer)
         try:
-            shelf = self.near(query) if self.near else self.shelf
+            count = recordings_aligned(query, self.top, self.aligned)
+            shelf = self.near(query, count)
             found = search(shelf, query, self.top, self.threshold, self.aligned)
         except KinetError as error:
             return replace(answer, fault=str(error))
-        return replace(answer, matches=found, hpcp=query.hpcp)
+        return replace(answer, matches=found, hpcp=query.hpcp, missing=shelf.missing)
+
+
+def shelf_of(store: Store, snapshot: Snapshot) -> Shelf:
+    """What a search takes of a library.
+
+    Parameters
+    ----------
+    store : Store
+        Within `Store.reading`.
+    snapshot : Snapshot
+        Of the same moment.
+    """
+    here = store.identity()
+    files = defaultdict(list)
+    for file in store.files():
+        files[file.recording].append(file)
+    calibration = calibration_of(here.calibration, here.digest)
+    return Shelf(snapshot, files, store.hpcp, here.features, calibration)
+
+
+def known_to(store: Store, shelf: Shelf, digest: bytes) -> Known | None:
+    """The recording of a content that a library has.
+
+    Parameters
+    ----------
+    store : Store
+        Within `Store.reading`.
+    shelf : Shelf
+        Of the same moment.
+    digest : bytes
+        SHA-256.
+    """
+    snapshot = shelf.snapshot
+    for place in np.flatnonzero(snapshot.hashes == prefix_of(digest)):
+        number = int(snapshot.numbers[place])
+        held, seconds = store.recording(number)
+        if held == digest and number in shelf.files:
+            query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
+            return Known(query, shelf.files[number][0].title, seconds)
+    return None
 
 
 def _refused(answer: Answer) -> Answer:
@@ -155,7 +223,7 @@ def read_queries(
         known = asked.answer_of_known(path)
         if known:
             keep(known)
-    jobs = [SoundJob(path, asked.shelf.features) for path in paths if path not in answers]
+    jobs = [SoundJob(path, asked.identity.features) for path in paths if path not in answers]
     work_off(
         read_sound,
         jobs,

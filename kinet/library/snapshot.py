@@ -7,7 +7,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ _BLOCK, _PRODUCTS = 2**15, 2**21
 # For the correction of hubs: nearest recordings that are looked at, and recordings to be nearest.
 _NEIGHBOURS = 10
 _SAMPLE = 500
+# Recordings whose similarities to all of these are held at once.
+_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ class Snapshot:
                 products = np.add.reduceat(products, firsts, axis=1) / counts
             found[:, begin:end] = products.T
         return found
+
+    def part(self, begin: int, end: int) -> Snapshot:
+        """The recordings from one place to before another."""
+        first, last = self.starts[begin], self.starts[end]
+        return Snapshot(
+            *(self.key, self.vectors[first:last], self.starts[begin : end + 1] - first),
+            *(self.numbers[begin:end], self.hashes[begin:end], self.hubs[begin:end]),
+        )
 
     def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
         """First recordings and ends of so many rows at a time, or of one recording."""
@@ -151,23 +161,46 @@ def _read(store: Store, now: Identity) -> Snapshot:
         *((now.identity, now.changes), vectors, np.array(starts, np.int64)),
         *(np.array(numbers, np.int64), prefixes, np.zeros(len(numbers), np.float32)),
     )
-    return Snapshot(**{**vars(bare), "hubs": _hubs(bare)})
+    drawn = sample_of(len(numbers))
+    wholes = vectors[bare.starts[drawn]]
+    return replace(bare, hubs=hubs_of(bare, wholes, drawn))
 
 
-def _hubs(snapshot: Snapshot) -> NDArray[np.float32]:
+def sample_of(count: int) -> NDArray[np.int64]:
+    """Places, of so many, of the recordings that others are held against to know hubs."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:_SAMPLE])
+
+
+def hubs_of(
+    snapshot: Snapshot, sample: NDArray[np.float32], places: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """For each recording the mean similarity of its nearest, of some drawn at random.
 
     After A. Conneau et al., "Word Translation Without Parallel Data", ICLR 2018 (CSLS).
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Its `hubs` are not looked at.
+    sample : ndarray, shape (K, D)
+        The embeddings of whole recordings.
+    places : ndarray of int, shape (K,)
+        Where each of them is in the snapshot; -1 for those of other libraries.
+
+    Returns
+    -------
+    ndarray of float32, shape (R,)
+        0 if there is nothing but the recording itself.
     """
-    count = len(snapshot.numbers)
-    drawn = np.sort(np.random.default_rng(0).permutation(count)[:_SAMPLE])
-    if count < 2:
-        return np.zeros(count, np.float32)
-    wholes = [snapshot.vectors[snapshot.starts[i]][None] for i in drawn]
-    near = snapshot.similarities(wholes)
-    near[np.arange(len(drawn)), drawn] = -np.inf  # none is its own neighbour
-    kept = min(_NEIGHBOURS, len(drawn) - 1)
-    return np.partition(near, -kept, axis=0)[-kept:].mean(axis=0)
+    found = np.zeros(len(snapshot.numbers), np.float32)
+    kept = min(_NEIGHBOURS, len(sample) - 1)
+    for begin in range(0, len(found) if kept > 0 else 0, _AT_ONCE):
+        end = min(begin + _AT_ONCE, len(found))
+        near = snapshot.part(begin, end).similarities([row[None] for row in sample])
+        own = np.flatnonzero((places >= begin) & (places < end))
+        near[own, places[own] - begin] = -np.inf  # none is its own neighbour
+        found[begin:end] = np.partition(near, -kept, axis=0)[-kept:].mean(axis=0)
+    return found
 
 
 def _arrays(snapshot: Snapshot) -> list[NDArray[Any]]:

@@ -337,7 +337,7 @@ def _rows_of_sound(number: int, sound: Sound) -> dict[str, tuple[object, ...]]:
     }
 
 
-def require_same(store: Store, model: LibraryModel) -> None:
+def require_same(path: Path | Address, here: Identity, model: LibraryModel) -> None:
     """Refuse a model whose embeddings are not those of the library.
 
     Raises
@@ -345,15 +345,14 @@ def require_same(store: Store, model: LibraryModel) -> None:
     DataError
         If the model or the settings of its features are others.
     """
-    here = store.identity()
     if here.features != model.features:
         raise DataError(
-            f"{show_path(store.path)} holds features {here.features.fingerprint()}, the model "
+            f"{show_path(path)} holds features {here.features.fingerprint()}, the model "
             f"{model.name} needs {model.features.fingerprint()}; one library has one kind"
         )
     if here.digest != model.digest:
         raise DataError(
-            f"{show_path(store.path)} holds embeddings of {here.model} ({here.digest[:12]}), not "
+            f"{show_path(path)} holds embeddings of {here.model} ({here.digest[:12]}), not "
             f"of {model.name} ({model.digest[:12]}); need that model, or another library (that of "
             "a folder is made again when .kinet in it is removed)"
         )

@@ -12,9 +12,9 @@ from kinet.address import Address
 from kinet.errors import DataError
 from kinet.library.calibration import Calibration, calibrate
 from kinet.library.finding import Query, Shelf, compare_pairs, shortlist
+from kinet.library.identity import require_alike
 from kinet.library.rows import Sound
 from kinet.library.store import Store
-from kinet.reading import show_path
 
 # Recordings whose pairs a calibration is learned from, at most.
 _LEARNED_FROM = 500
@@ -59,16 +59,7 @@ def merge_into(store: Store, path: Path | Address) -> int:
     """
     other = Store(path)
     try:
-        here, there = store.identity(), other.identity()
-        if here.identity == there.identity:
-            raise DataError(f"{show_path(path)} is the library itself, or a copy of it")
-        wanted = (here.digest, here.features, here.size, here.piece, here.hop)
-        if wanted != (there.digest, there.features, there.size, there.piece, there.hop):
-            raise DataError(
-                f"{show_path(path)} is of {there.model} ({there.digest[:12]}), features "
-                f"{there.features.fingerprint()}; need {here.model} ({here.digest[:12]}), features "
-                f"{here.features.fingerprint()}"
-            )
+        require_alike(path, other.identity(), store.path, store.identity())
         with other.reading():
             return store.write(lambda: _take_all(store, other))
     finally:
