@@ -15,6 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
+from kinet.data.batches import WHOLE
 from kinet.errors import DataError, SettingsError
 from kinet.versions.arrangement import Material
 from kinet.versions.dataset import shares_for
@@ -155,19 +156,24 @@ class MadeBatches:
         )
 
     def load(
-        self, epoch: int, index: int, members: NDArray[np.int64]
+        self, epoch: int, index: int, members: NDArray[np.int64], rows: slice = WHOLE
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Batch `index` of `epoch`: HPCP ``(B, T, 12)`` and labels ``(B,)``.
+
+        All of it is made, of which `rows` are given: what is drawn for a version hangs on those
+        before it.
 
         Raises
         ------
         DataError
             If a process that makes versions ends early.
         """
-        if self._pool is None:
-            return self._maker.make(epoch, index, members)
         try:
-            return self._pool.submit(_make, epoch, index, members).result()
+            if self._pool is None:
+                hpcp, labels = self._maker.make(epoch, index, members)
+            else:
+                hpcp, labels = self._pool.submit(_make, epoch, index, members).result()
+            return hpcp[rows], labels[rows]
         except BrokenProcessPool as error:
             raise DataError(
                 "a process that makes versions ended early; allowed: fewer workers, a script with "
