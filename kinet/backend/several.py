@@ -87,8 +87,8 @@ def require_able(backend: str) -> None:
     """
     if backend != "jax":
         raise BackendError(
-            f"several processes train one network on the backend 'jax' alone; received {backend!r}: "
-            "use --backend jax, or one process"
+            f"several processes train one network on JAX alone; the backend is {backend!r}: use "
+            "--backend jax, or one process"
         )
 
 
@@ -169,16 +169,12 @@ def require_same(place: Place, said: Mapping[str, object]) -> None:
     # Bytes, because JAX shortens larger integers.
     found = _gathered(np.frombuffer(b"".join(digests), np.uint8).reshape(len(said), 8))
     for number, theirs in enumerate(found):
-        odd = [
-            name
-            for name, row, own in zip(said, theirs, found[0], strict=True)
-            if (row != own).any()
-        ]
-        if odd:
-            raise SettingsError(
-                f"process {number} has other {odd[0]} than process 0; allowed: the same options, "
-                "files and packages for all processes"
-            )
+        for name, one, first in zip(said, theirs, found[0], strict=True):
+            if (one != first).any():
+                raise SettingsError(
+                    f"process {number} has other {name} than process 0; allowed: the same options, "
+                    "files and packages for all processes"
+                )
 
 
 def rows_of_all(place: Place, rows: np.ndarray, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""``kinet train`` as several processes: started here, or one of those that were started elsewhere."""
+"""``kinet train`` as several processes, or as one of those that a launcher has started."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def main() -> None:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         code = end.code
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - it is shown, and ends this process
         sys.excepthook(*sys.exc_info())
         code = 1
     sys.stdout.flush()

@@ -146,7 +146,7 @@ class _Child:
 
     def __init__(self, job: Job) -> None:
         self._place = job.place
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         heard: dict[str, object] = {"stdout": subprocess.DEVNULL, "stderr": self._said}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kinet.peers.child", job.module, *job.arguments],
