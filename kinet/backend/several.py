@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kinet.backend import cores
 from kinet.errors import BackendError, PeerLost, SettingsError
 from kinet.peers import Place
 
@@ -90,6 +91,25 @@ def require_able(backend: str) -> None:
             f"several processes train one network on JAX alone; the backend is {backend!r}: use "
             "--backend jax, or one process"
         )
+
+
+def environment_of(place: Place, gpus_are_named: bool) -> dict[str, str]:
+    """What one of several processes of one machine is to find in its environment.
+
+    Parameters
+    ----------
+    place : Place
+        Of the process.
+    gpus_are_named : bool
+        Whether it is told its GPUs, or that it has none; else it has one of those that are there.
+    """
+    here = {
+        "JAX_COORDINATOR_BIND_ADDRESS": place.coordinator,  # nobody else is to come in
+        "PJRT_NPROC": str(max(1, cores() // place.count)),  # not all threads on all cores
+    }
+    if not gpus_are_named:
+        here["JAX_CUDA_VISIBLE_DEVICES"] = str(place.number)
+    return here
 
 
 def join(place: Place, patience: float = PATIENCE) -> None:
@@ -166,11 +186,10 @@ def require_same(place: Place, said: Mapping[str, object]) -> None:
     if not place.others:
         return
     digests = [hashlib.sha256(repr(value).encode()).digest()[:8] for value in said.values()]
-    # Bytes, because JAX shortens larger integers.
-    found = _gathered(np.frombuffer(b"".join(digests), np.uint8).reshape(len(said), 8))
+    found = _gathered(np.frombuffer(b"".join(digests), np.uint64))
     for number, theirs in enumerate(found):
         for name, one, first in zip(said, theirs, found[0], strict=True):
-            if (one != first).any():
+            if one != first:
                 raise SettingsError(
                     f"process {number} has other {name} than process 0; allowed: the same options, "
                     "files and packages for all processes"
@@ -197,9 +216,13 @@ def of_the_first(place: Place, values: np.ndarray) -> np.ndarray:
 
 
 def _gathered(values: np.ndarray) -> np.ndarray:
+    """The values of all processes, of one shape, as a further first axis."""
     from jax.experimental import multihost_utils
 
-    return np.asarray(multihost_utils.process_allgather(values))
+    # Bytes: JAX would shorten what has 64 bits.
+    sent = np.frombuffer(values.tobytes(), np.uint8)
+    found = np.asarray(multihost_utils.process_allgather(sent))
+    return np.frombuffer(found.tobytes(), values.dtype).reshape(-1, *values.shape)
 
 
 def embedder_here(model: Any) -> Callable[[], Callable[[np.ndarray], np.ndarray]]:

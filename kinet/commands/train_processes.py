@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from kinet.backend import choose, select_gpus
-from kinet.backend.several import require_able
+from kinet.backend.several import environment_of, require_able
 from kinet.commands.output import say
 from kinet.errors import PeerLost, SettingsError
 from kinet.peers import NUMBER, Place
@@ -81,23 +81,18 @@ def _jobs(place: Place, options: Mapping[str, Any], arguments: Sequence[str]) ->
     if place.others:
         return [Job(place, MODULE, arguments)]
     count = options["processes"]
-    address = free_address()
-    # Nobody else is to come in.
-    local = {"JAX_COORDINATOR_BIND_ADDRESS": address}
-    jobs = []
+    if len(numbers or ()) % count:
+        raise SettingsError(
+            f"--gpu {options['gpu']} are {len(numbers or ())} GPUs, and --processes is {count}; "
+            "allowed: as many GPUs for every process"
+        )
+    address, jobs = free_address(), []
     for number in range(count):
-        own, environment = list(arguments), dict(local)
-        if numbers:
-            if len(numbers) % count:
-                raise SettingsError(
-                    f"--gpu {options['gpu']} are {len(numbers)} GPUs, and --processes is {count}; "
-                    "allowed: as many GPUs for every process"
-                )
-            each = len(numbers) // count
-            own += ["--gpu", ",".join(map(str, numbers[number * each : (number + 1) * each]))]
-        elif numbers is None:  # whatever the backend finds: of several GPUs one each
-            environment["JAX_CUDA_VISIBLE_DEVICES"] = str(number)
-        jobs.append(Job(Place(number, count, address), MODULE, own, environment))
+        own = Place(number, count, address)
+        gpus = ",".join(map(str, (numbers or [])[own.part_of(len(numbers or ()))]))
+        share = ["--gpu", gpus] if gpus else []
+        environment = environment_of(own, gpus_are_named=numbers is not None)
+        jobs.append(Job(own, MODULE, [*arguments, *share], environment))
     return jobs
 
 

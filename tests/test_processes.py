@@ -1,0 +1,293 @@
+"""Training in several processes: the same as in one, ended together, gone on with."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from terminal import kinet_in_a_terminal
+from test_training import assert_same_run, weights_and_state, write_layout
+
+from kinet.backend.several import environment_of, join
+from kinet.checkpoint import read_metadata
+from kinet.cli import run
+from kinet.data.batches import TrainingBatches
+from kinet.data.tracks import read_tracks
+from kinet.errors import BackendError, SettingsError
+from kinet.peers import ADDRESS, COUNT, NUMBER, Place, place_here
+from kinet.peers.launching import Ending
+
+ON_JAX = pytest.mark.skipif(keras.config.backend() != "jax", reason="processes are JAX's")
+TWO = ["--processes", "2"]
+SMALL = [
+    *("--block", "simple", "-S", "1", "--channels", "4", "--embedding-size", "8"),
+    *("--vectors", "110", "--time-field", "12", "--batch-size", "8", "--attention", "none"),
+    *("--loss", "supcon", "--versions-per-song", "2", "--averaging", "0.5"),
+]
+LONG = [*SMALL, "--epochs", "1000"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder in which one run was trained by one process and another by two, alike."""
+    folder = write_layout(tmp_path_factory.mktemp("processes"))
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for tag, more in (("one", []), ("two", TWO)):
+            assert run(["train", *SMALL, "--epochs", "3", "--tag", tag, *more]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def there(root, monkeypatch):
+    monkeypatch.chdir(root)
+    return root
+
+
+def rows_of(tag):
+    """The table of a run, without its seconds."""
+    with Path(f"log/{tag}/history.csv").open() as file:
+        return [
+            {k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+def assert_alike(one, other):
+    left, right = weights_and_state(one), weights_and_state(other)
+    assert left.keys() == right.keys()
+    for name, values in left.items():
+        np.testing.assert_allclose(values, right[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+@ON_JAX
+def test_two_processes_train_what_one_does(there):
+    for one, two in zip(rows_of("one"), rows_of("two"), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+    assert_alike(there / "models/one/last.keras", there / "models/two/last.keras")
+    assert_alike(there / "models/one/best.keras", there / "models/two/best.keras")
+
+
+@ON_JAX
+def test_the_first_process_alone_writes(there):
+    names = sorted(path.name for path in (there / "models/two").iterdir())
+    assert names == ["best.keras", "last.keras", "settings.json"]
+    assert len(list((there / "log/two").glob("events.*"))) == 1
+
+
+class Training:
+    """A training of two processes that goes on until it is stopped, in a terminal of its own."""
+
+    def __init__(self, tag):
+        command = kinet_in_a_terminal("train", *LONG, "--tag", tag, *TWO)
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        last = Path(f"models/{tag}/last.keras")
+        while not last.exists():  # a busy machine takes minutes to start
+            assert self.process.poll() is None, self.process.stderr.read()
+            time.sleep(0.05)
+        self.children = self._children()
+        assert sorted(self.children) == [0, 1]
+
+    def _children(self):
+        found = {}
+        for number in (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ):
+            said = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
+            value = next(v for v in said if v.startswith(NUMBER.encode()))
+            found[int(value.split(b"=")[1])] = int(number)
+        return found
+
+    def end(self):
+        """The exit code, the last line of stderr, and how many seconds it took to end."""
+        started = time.monotonic()
+        said = self.process.communicate(timeout=120)[1]
+        seconds = time.monotonic() - started
+        for number in self.children.values():
+            assert not Path(f"/proc/{number}").exists(), "a process is left"
+        return (
+            self.process.returncode,
+            [line for line in said.splitlines() if line.strip()],
+            seconds,
+        )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+@ON_JAX
+@pytest.mark.parametrize("victim", [1, 0])
+def test_a_process_that_is_killed_ends_all_in_one_line(there, victim):
+    training = Training(f"killed{victim}")
+    os.kill(training.children[victim], signal.SIGKILL)
+    code, lines, seconds = training.end()
+    assert code == 1
+    assert lines[-1] == (
+        f"kinet: process {victim} of 2 was ended by SIGKILL, as the system does when memory runs "
+        "out; the training has ended with it; go on with: kinet train --resume --tag "
+        f"killed{victim} --processes 2"
+    )
+    assert not any("Traceback" in line or "Error" in line for line in lines)
+    assert seconds < 20
+    read_metadata(f"models/killed{victim}/last.keras")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+@ON_JAX
+def test_ctrl_c_ends_all(there):
+    training = Training("interrupted")
+    os.killpg(training.process.pid, signal.SIGINT)
+    code, lines, seconds = training.end()
+    assert code == 130
+    assert lines[-2:] == [
+        "interrupted; go on with: kinet train --resume --tag interrupted --processes 2",
+        "kinet: interrupted",
+    ]
+    assert seconds < 20
+
+
+STOPPED = """
+import os, sys
+from kinet.training import keeping
+from kinet.cli import run
+from kinet.peers import NUMBER
+whole = keeping.Keeper.on_epoch_end
+def dying(self, epoch, logs=None):
+    if epoch == 1 and os.environ[NUMBER] == "1":
+        os.kill(os.getpid(), 9)
+    whole(self, epoch, logs)
+keeping.Keeper.on_epoch_end = dying
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@ON_JAX
+def test_a_run_of_two_that_died_goes_on_to_the_same_end(there, tmp_path, monkeypatch):
+    # In the second epoch, when the first process may have written it or not.
+    (tmp_path / "dying.py").write_text(STOPPED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("kinet.commands.train_processes.MODULE", "dying")
+    assert run(["train", *SMALL, "--epochs", "3", "--tag", "died", *TWO]) == 1
+    monkeypatch.undo()
+    monkeypatch.chdir(there)
+    assert len(read_metadata("models/died/last.keras").history) in (1, 2)
+    assert run(["train", "--resume", "--tag", "died", *TWO]) == 0
+    assert rows_of("died") == rows_of("two")
+    assert_same_run(Path("models/died/last.keras"), Path("models/two/last.keras"))
+
+
+@ON_JAX
+def test_a_run_of_two_goes_on_with_one(there):
+    for tag in ("one", "two"):
+        assert len(read_metadata(f"models/{tag}/last.keras").history) == 3
+    assert run(["eval", "--model-file", "models/two/best.keras"]) == 0
+
+
+def test_parts_of_a_batch_are_the_batch(tmp_path):
+    layout = write_layout(tmp_path)
+    tracks = read_tracks(layout / "meta/SHS100K-TRAIN", layout / "data/youtube_hpcp_npy")
+    batches = TrainingBatches(tracks, 110, 8, 2, seed=3)
+    members = batches.order(1)[0]
+    whole = batches.load(1, 0, members)
+    parts = [
+        batches.load(1, 0, members, Place(number, 4).part_of_batch(batches.batch_size))
+        for number in range(4)
+    ]
+    for all_of_it, of_all in zip(whole, zip(*parts, strict=True), strict=True):
+        np.testing.assert_array_equal(all_of_it, np.concatenate(of_all))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({ADDRESS: ""}, f"{ADDRESS} is not set, and {COUNT} is; allowed: all of"),
+        ({COUNT: "0"}, f"{COUNT} is '0'; allowed: an integer from 1"),
+        ({COUNT: "two"}, f"{COUNT} is 'two'; allowed: an integer from 1"),
+        ({NUMBER: "-1"}, f"{NUMBER} is '-1'; allowed: an integer from 0"),
+        ({NUMBER: "2"}, f"{NUMBER} is 2; allowed with {COUNT} 2: 0 to 1"),
+        ({ADDRESS: "10.0.0.1"}, f"{ADDRESS} is '10.0.0.1'; allowed: host:port of the first"),
+    ],
+)
+def test_places_that_cannot_be(change, message):
+    with pytest.raises(SettingsError, match=f"^{message}"):
+        place_here({**Place(1, 2, "10.0.0.1:1234").variables(), **change})
+
+
+def test_of_several_addresses_the_first_is_met():
+    place = Place(0, 2, "10.0.0.1:1234,10.0.0.2:1234")
+    assert place_here(place.variables()) == Place(0, 2, "10.0.0.1:1234")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--processes", "0"], 2, "Invalid value for '--processes': 0 is not in the range x>=1"),
+        (["--backend", "torch", *TWO], 1, "the backend is 'torch': use --backend jax, or one"),
+        (["--gpu", "0,1,2", *TWO], 1, "--gpu 0,1,2 are 3 GPUs, and --processes is 2; allowed: as"),
+        (["--processes", "3"], 1, "a batch has 8 tracks, and 3 processes with 1 devices each"),
+    ],
+)
+@ON_JAX
+def test_processes_that_cannot_train(there, arguments, code, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "kinet.cli", "train", *LONG, "--tag", "refused", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": ""},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_launcher_of_processes_within_one_is_refused(there, monkeypatch, capsys):
+    for name, value in Place(1, 2, "10.0.0.1:1234").variables().items():
+        monkeypatch.setenv(name, value)
+    assert run(["train", *LONG, "--tag", "refused", *TWO]) == 1
+    assert (
+        f"--processes is 2 and {NUMBER} is set; allowed: one of the two" in capsys.readouterr().err
+    )
+
+
+@ON_JAX
+def test_a_first_process_that_is_not_there_is_told():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(BackendError, match=f"is not reached at {address} within 0 seconds"):
+            join(Place(1, 2, address), patience=0.1)
+        taken.listen()
+        with pytest.raises(BackendError, match=f"the first process cannot listen at {address}"):
+            join(Place(0, 2, address), patience=0.1)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (3, "process 1 of 2 ended with exit code 3"),
+        (-signal.SIGSEGV, "process 1 of 2 was ended by SIGSEGV"),
+        (75, "process 1 of 2 lost the connection to another one, or did not find it"),
+    ],
+)
+def test_how_a_process_ended(code, message):
+    assert str(Ending(Place(1, 2), code, "")) == message
+
+
+def test_each_process_of_a_machine_has_its_share(monkeypatch):
+    monkeypatch.setattr("kinet.backend.several.cores", lambda: 8)
+    here = environment_of(Place(1, 3, "127.0.0.1:1234"), gpus_are_named=False)
+    assert here["PJRT_NPROC"] == "2"
+    assert here["JAX_CUDA_VISIBLE_DEVICES"] == "1"
+    assert "JAX_CUDA_VISIBLE_DEVICES" not in environment_of(Place(1, 3), gpus_are_named=True)
