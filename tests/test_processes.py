@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,16 +18,18 @@ import pytest
 from terminal import kinet_in_a_terminal
 from test_training import assert_same_run, weights_and_state, write_layout
 
-from kinet.backend.several import environment_of, join
+import kinet
+from kinet.backend.several import environment_of, join, require_able
 from kinet.checkpoint import read_metadata
 from kinet.cli import run
 from kinet.data.batches import TrainingBatches
 from kinet.data.tracks import read_tracks
 from kinet.errors import BackendError, SettingsError
 from kinet.peers import ADDRESS, COUNT, NUMBER, Place, place_here
-from kinet.peers.launching import Ending
+from kinet.peers.launching import Ending, free_address
 
-ON_JAX = pytest.mark.skipif(keras.config.backend() != "jax", reason="processes are JAX's")
+pytestmark = pytest.mark.skipif(keras.config.backend() != "jax", reason="processes are JAX's")
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
 TWO = ["--processes", "2"]
 SMALL = [
     *("--block", "simple", "-S", "1", "--channels", "4", "--embedding-size", "8"),
@@ -64,22 +67,20 @@ def rows_of(tag):
         ]
 
 
-def assert_alike(one, other):
-    left, right = weights_and_state(one), weights_and_state(other)
+def assert_alike(tag, other):
+    """Two runs are the same up to rounding."""
+    for one, two in zip(rows_of(tag), rows_of(other), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+    left, right = (weights_and_state(Path(f"models/{name}/last.keras")) for name in (tag, other))
     assert left.keys() == right.keys()
     for name, values in left.items():
         np.testing.assert_allclose(values, right[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-@ON_JAX
 def test_two_processes_train_what_one_does(there):
-    for one, two in zip(rows_of("one"), rows_of("two"), strict=True):
-        assert one == pytest.approx(two, rel=1e-5)
-    assert_alike(there / "models/one/last.keras", there / "models/two/last.keras")
-    assert_alike(there / "models/one/best.keras", there / "models/two/best.keras")
+    assert_alike("one", "two")
 
 
-@ON_JAX
 def test_the_first_process_alone_writes(there):
     names = sorted(path.name for path in (there / "models/two").iterdir())
     assert names == ["best.keras", "last.keras", "settings.json"]
@@ -87,111 +88,115 @@ def test_the_first_process_alone_writes(there):
 
 
 class Training:
-    """A training of two processes that goes on until it is stopped, in a terminal of its own."""
+    """``kinet train`` that goes on until it is stopped, in a terminal of its own."""
 
-    def __init__(self, tag):
-        command = kinet_in_a_terminal("train", *LONG, "--tag", tag, *TWO)
+    def __init__(self, tag, *more, **environment):
         self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, start_new_session=True
+            kinet_in_a_terminal("train", *LONG, "--tag", tag, *more),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **environment},
         )
-        last = Path(f"models/{tag}/last.keras")
-        while not last.exists():  # a busy machine takes minutes to start
-            assert self.process.poll() is None, self.process.stderr.read()
-            time.sleep(0.05)
-        self.children = self._children()
-        assert sorted(self.children) == [0, 1]
 
-    def _children(self):
-        found = {}
-        for number in (
-            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        ):
-            said = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
-            value = next(v for v in said if v.startswith(NUMBER.encode()))
-            found[int(value.split(b"=")[1])] = int(number)
-        return found
+    def children(self):
+        own = self.process.pid
+        return [int(n) for n in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
 
     def end(self):
-        """The exit code, the last line of stderr, and how many seconds it took to end."""
+        """The exit code and the last lines of stderr; that took less than 20 seconds."""
         started = time.monotonic()
         said = self.process.communicate(timeout=120)[1]
-        seconds = time.monotonic() - started
-        for number in self.children.values():
-            assert not Path(f"/proc/{number}").exists(), "a process is left"
-        return (
-            self.process.returncode,
-            [line for line in said.splitlines() if line.strip()],
-            seconds,
-        )
+        assert time.monotonic() - started < 20
+        lines = [line for line in said.splitlines() if line.strip()]
+        assert not any("Traceback" in line or "Error" in line for line in lines)
+        return self.process.returncode, lines
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-@ON_JAX
-@pytest.mark.parametrize("victim", [1, 0])
-def test_a_process_that_is_killed_ends_all_in_one_line(there, victim):
-    training = Training(f"killed{victim}")
-    os.kill(training.children[victim], signal.SIGKILL)
-    code, lines, seconds = training.end()
-    assert code == 1
-    assert lines[-1] == (
-        f"kinet: process {victim} of 2 was ended by SIGKILL, as the system does when memory runs "
-        "out; the training has ended with it; go on with: kinet train --resume --tag "
-        f"killed{victim} --processes 2"
-    )
-    assert not any("Traceback" in line or "Error" in line for line in lines)
-    assert seconds < 20
-    read_metadata(f"models/killed{victim}/last.keras")
+def wait_for(path, *trainings):
+    while not Path(path).exists():  # a busy machine takes minutes to start
+        assert all(training.process.poll() is None for training in trainings)
+        time.sleep(0.05)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-@ON_JAX
+def gone(children):
+    return not any(Path(f"/proc/{number}").exists() for number in children)
+
+
+@ON_LINUX
 def test_ctrl_c_ends_all(there):
-    training = Training("interrupted")
+    training = Training("interrupted", *TWO)
+    wait_for("models/interrupted/last.keras", training)
+    children = training.children()
+    assert len(children) == 2
     os.killpg(training.process.pid, signal.SIGINT)
-    code, lines, seconds = training.end()
+    code, lines = training.end()
     assert code == 130
     assert lines[-2:] == [
         "interrupted; go on with: kinet train --resume --tag interrupted --processes 2",
         "kinet: interrupted",
     ]
-    assert seconds < 20
+    assert gone(children)
 
 
-STOPPED = """
+@ON_LINUX
+def test_processes_of_a_launcher_end_in_one_line_when_the_first_is_killed(there):
+    address = free_address()
+    places = [Place(number, 2, address) for number in range(2)]
+    trainings = [Training("launched", **place.variables()) for place in places]
+    wait_for("models/launched/last.keras", *trainings)
+    children = [child for training in trainings for child in training.children()]
+    os.kill(children[0], signal.SIGKILL)
+    reasons = [
+        "process 0 of 2 was ended by SIGKILL, as the system does when memory runs out",
+        "process 1 of 2 lost the connection to another one, or did not find it",
+    ]
+    for training, reason in zip(trainings, reasons, strict=True):
+        code, lines = training.end()
+        assert (code, lines[-1]) == (
+            1,
+            f"kinet: {reason}; the training has ended with it; go on with: kinet train --resume "
+            "--tag launched",
+        )
+    assert len(lines) == 1  # the second one has nothing else to say
+    assert gone(children)
+
+
+DYING = """
 import os, sys
-from kinet.training import keeping
 from kinet.cli import run
 from kinet.peers import NUMBER
-whole = keeping.Keeper.on_epoch_end
+from kinet.training.keeping import Keeper
+whole = Keeper.on_epoch_end
 def dying(self, epoch, logs=None):
     if epoch == 1 and os.environ[NUMBER] == "1":
         os.kill(os.getpid(), 9)
     whole(self, epoch, logs)
-keeping.Keeper.on_epoch_end = dying
+Keeper.on_epoch_end = dying
 sys.exit(run(sys.argv[1:]))
 """
 
 
-@ON_JAX
-def test_a_run_of_two_that_died_goes_on_to_the_same_end(there, tmp_path, monkeypatch):
-    # In the second epoch, when the first process may have written it or not.
-    (tmp_path / "dying.py").write_text(STOPPED)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("kinet.commands.train_processes.MODULE", "dying")
-    assert run(["train", *SMALL, "--epochs", "3", "--tag", "died", *TWO]) == 1
-    monkeypatch.undo()
-    monkeypatch.chdir(there)
+def test_a_run_that_died_goes_on_to_the_same_end(there, tmp_path, monkeypatch, capfd):
+    # In the second epoch, which the first process may have written or not.
+    (tmp_path / "dying.py").write_text(DYING)
+    with monkeypatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(tmp_path))
+        patched.setattr("kinet.commands.train_processes.MODULE", "dying")
+        assert run(["train", *SMALL, "--epochs", "3", "--tag", "died", *TWO]) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        "kinet: process 1 of 2 was ended by SIGKILL, as the system does when memory runs out; the "
+        "training has ended with it; go on with: kinet train --resume --tag died --processes 2"
+    )
     assert len(read_metadata("models/died/last.keras").history) in (1, 2)
+    for kind in ("models", "log"):
+        shutil.copytree(f"{kind}/died", f"{kind}/alone")
     assert run(["train", "--resume", "--tag", "died", *TWO]) == 0
     assert rows_of("died") == rows_of("two")
     assert_same_run(Path("models/died/last.keras"), Path("models/two/last.keras"))
-
-
-@ON_JAX
-def test_a_run_of_two_goes_on_with_one(there):
-    for tag in ("one", "two"):
-        assert len(read_metadata(f"models/{tag}/last.keras").history) == 3
-    assert run(["eval", "--model-file", "models/two/best.keras"]) == 0
+    # By one process it is the same up to rounding.
+    assert run(["train", "--resume", "--tag", "alone"]) == 0
+    assert_alike("alone", "two")
 
 
 def test_parts_of_a_batch_are_the_batch(tmp_path):
@@ -233,23 +238,19 @@ def test_of_several_addresses_the_first_is_met():
     ("arguments", "code", "message"),
     [
         (["--processes", "0"], 2, "Invalid value for '--processes': 0 is not in the range x>=1"),
-        (["--backend", "torch", *TWO], 1, "the backend is 'torch': use --backend jax, or one"),
         (["--gpu", "0,1,2", *TWO], 1, "--gpu 0,1,2 are 3 GPUs, and --processes is 2; allowed: as"),
-        (["--processes", "3"], 1, "a batch has 8 tracks, and 3 processes with 1 devices each"),
     ],
 )
-@ON_JAX
-def test_processes_that_cannot_train(there, arguments, code, message):
-    done = subprocess.run(
-        [sys.executable, "-m", "kinet.cli", "train", *LONG, "--tag", "refused", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "KERAS_BACKEND": ""},
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (code, "")
-    assert message in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+def test_processes_that_cannot_be(there, monkeypatch, capsys, arguments, code, message):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert run(["train", *LONG, "--tag", "refused", *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_a_backend_that_compares_parts_of_a_batch_is_refused(backend):
+    with pytest.raises(BackendError, match=f"on JAX alone; the backend is '{backend}': use --back"):
+        require_able(backend)
 
 
 def test_a_launcher_of_processes_within_one_is_refused(there, monkeypatch, capsys):
@@ -261,7 +262,6 @@ def test_a_launcher_of_processes_within_one_is_refused(there, monkeypatch, capsy
     )
 
 
-@ON_JAX
 def test_a_first_process_that_is_not_there_is_told():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -291,3 +291,18 @@ def test_each_process_of_a_machine_has_its_share(monkeypatch):
     assert here["PJRT_NPROC"] == "2"
     assert here["JAX_CUDA_VISIBLE_DEVICES"] == "1"
     assert "JAX_CUDA_VISIBLE_DEVICES" not in environment_of(Place(1, 3), gpus_are_named=True)
+
+
+def test_what_others_ended_of_is_told():
+    lost, failed, killed = (
+        Ending(Place(number, 3), code, "") for number, code in enumerate((75, 1, -9))
+    )
+    assert min((lost, failed, killed), key=Ending.order) is killed
+    assert min((lost, failed), key=Ending.order) is failed
+
+
+def test_in_python_one_of_several_processes_is_refused(monkeypatch):
+    for name, value in Place(1, 2, "10.0.0.1:1234").variables().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{NUMBER} is set, for one of several processes"):
+        kinet.train([], [])

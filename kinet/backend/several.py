@@ -165,16 +165,14 @@ def _require_reachable(place: Place, patience: float) -> None:
                     f"the first process is not reached at {place.coordinator} within "
                     f"{patience:.0f} seconds ({reason}); start it there, and let the port through"
                 ) from error
-        time.sleep(min(1.0, patience / 4))
+        time.sleep(0.2)
 
 
-def require_same(place: Place, said: Mapping[str, object]) -> None:
+def require_same(said: Mapping[str, object]) -> None:
     """Refuse processes that would not train the same.
 
     Parameters
     ----------
-    place : Place
-        Which process this is.
     said : mapping of str to object
         What all must have alike, whose `repr` says all of it, by what it is called.
 
@@ -183,8 +181,6 @@ def require_same(place: Place, said: Mapping[str, object]) -> None:
     SettingsError
         In all processes, if something differs.
     """
-    if not place.others:
-        return
     digests = [hashlib.sha256(repr(value).encode()).digest()[:8] for value in said.values()]
     found = _gathered(np.frombuffer(b"".join(digests), np.uint64))
     for number, theirs in enumerate(found):

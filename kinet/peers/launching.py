@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -17,8 +18,8 @@ from dataclasses import dataclass, field
 from kinet.peers import Place
 from kinet.peers.child import LOST, PATIENCE, WATCHED
 
-# Seconds between two looks at the processes, and in which those that noticed that another one has
-# ended leave the word to it.
+# Seconds between two looks at the processes; and in which all others should notice that one has
+# failed, and the one that failed first should be seen.
 LOOK, GRACE = 0.05, 1.0
 # What a backend does to a process whose connection to another one has ended.
 _ABORTED = -getattr(signal, "SIGABRT", 6)
@@ -69,6 +70,10 @@ class Ending:
         """Whether it ended because another process did, or could not be reached."""
         return self.code in (LOST, _ABORTED)
 
+    def order(self) -> tuple[bool, bool, int]:
+        """First what others ended of: one that was killed, then one that failed by itself."""
+        return self.is_of_another, self.code > 0, self.place.number
+
     def __str__(self) -> str:
         who = f"process {self.place.number} of {self.place.count}"
         if self.is_of_another:
@@ -113,20 +118,14 @@ def run_together(jobs: Sequence[Job]) -> Ending | None:
 
 
 def _first_failure(children: Sequence[_Child]) -> Ending | None:
-    deadline: float | None = None
+    deadline = math.inf
     while True:
-        running = [child for child in children if child.code is None]
-        failed = [child.ending() for child in children if child.code]
-        # Who lost the connection to one that has failed may be seen before it.
-        failed.sort(key=lambda ending: ending.is_of_another)
-        if failed and deadline is None:
+        codes = [child.code for child in children]
+        if any(codes) and deadline == math.inf:
             deadline = time.monotonic() + GRACE
-        if failed and (
-            not failed[0].is_of_another or not running or time.monotonic() > (deadline or 0.0)
-        ):
-            return failed[0]
-        if not running:
-            return None
+        if None not in codes or time.monotonic() > deadline:
+            failed = [child.ending() for child in children if child.code]
+            return min(failed, key=Ending.order, default=None)
         time.sleep(LOOK)
 
 

@@ -149,7 +149,8 @@ def train(
             history = _restore(task.folders.last, model)
         else:
             start(model, start_from, task.training.freeze)
-        require_same(task.place, _what_decides(task, batches, history))
+        if task.place.others:
+            require_same(_what_decides(task, batches, history))
         if history and task.place.is_first:
             # Killed after its checkpoint, an epoch may not have come into the table.
             write_history(task.folders.logs, history)
