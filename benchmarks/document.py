@@ -191,8 +191,10 @@ def _processes(report: Mapping[str, Any]) -> str:
         "first.\n\n"
         + table(["processes", "threads of each", "tracks per second"], rows)
         + f"\nTwo processes of a thread train {times(report['two_over_one'])} as fast as one of a "
-        "thread. Their losses differ by "
-        f"{report['largest_difference_of_a_loss']:g} at most.\n"
+        f"thread, and {times(report['two_over_threads'])} as fast as one with all cores. Their "
+        f"losses differ by {report['largest_difference_of_a_loss']:.1e} of their size at most, "
+        "those of one process with one thread and with more by "
+        f"{report['largest_difference_by_threads']:.1e}: rounding, which training makes larger.\n"
     )
 
 

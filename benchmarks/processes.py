@@ -38,16 +38,21 @@ def command(**settings: Any) -> None:
     """Train in one process and in two, one after the other."""
     out = settings.pop("out")
     forms = [{**form, **_measured(form, settings)} for form in FORMS]
-    alone, two = forms[0], forms[1]
+    alone, two, threads = forms
     report = {
         "settings": {**settings, "tracks": SONGS * VERSIONS, "vectors": VECTORS},
         "forms": forms,
         "two_over_one": significant(two["tracks_per_second"] / alone["tracks_per_second"]),
-        "largest_difference_of_a_loss": significant(
-            max(abs(a - b) for a, b in zip(alone["losses"], two["losses"], strict=True)), 2
-        ),
+        "two_over_threads": significant(two["tracks_per_second"] / threads["tracks_per_second"]),
+        "largest_difference_of_a_loss": _difference(alone, two),
+        "largest_difference_by_threads": _difference(alone, threads),
     }
     write_report(report, ("keras", "jax", "jaxlib", "numpy"), out)
+
+
+def _difference(one: dict[str, Any], other: dict[str, Any]) -> float:
+    pairs = zip(one["losses"], other["losses"], strict=True)
+    return significant(max(abs(a - b) / a for a, b in pairs), 2)
 
 
 def _measured(form: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
