@@ -74,7 +74,8 @@ def assert_alike(tag, other):
     left, right = (weights_and_state(Path(f"models/{name}/last.keras")) for name in (tag, other))
     assert left.keys() == right.keys()
     for name, values in left.items():
-        np.testing.assert_allclose(values, right[name], rtol=1e-2, atol=1e-3, err_msg=name)
+        # Of a gradient that is nothing but rounding, Adam makes steps as long as of any other.
+        np.testing.assert_allclose(values, right[name], rtol=1e-2, atol=6e-3, err_msg=name)
 
 
 def test_two_processes_train_what_one_does(there):
