@@ -139,7 +139,11 @@ def _alone(section: Section, reports: Reports, benchmark: str) -> str:
 
 def _around(reports: Reports) -> str:
     parts = [_page("Around the network", reports, {"throughput": [loader_section]})]
-    for name, section in (("evaluation", _evaluation), ("extraction", _extraction)):
+    for name, section in (
+        ("evaluation", _evaluation),
+        ("extraction", _extraction),
+        ("processes", _processes),
+    ):
         if name in reports:
             parts.append(_under(section(reports[name]), reports[name]))
     return "\n".join(parts)
@@ -173,6 +177,27 @@ def _evaluation(report: Mapping[str, Any]) -> str:
         + table(["tracks", "seconds", "peak MiB"], rows)
         + f"\nA plain double loop over {loop['tracks']:,} tracks takes {times(ratio)} as long as "
         f"`evaluate`; the largest difference of a metric is {loop['largest_difference']:g}.\n"
+    )
+
+
+def _processes(report: Mapping[str, Any]) -> str:
+    s = report["settings"]
+    rows = [
+        [f["processes"], f.get("threads", "as JAX likes"), number(f["tracks_per_second"])]
+        for f in report["forms"]
+    ]
+    return (
+        "## Training in several processes\n\n"
+        f"`kinet train` on JAX with a batch of {s['batch_size']} tracks of {s['vectors']} vectors: "
+        f"{s['block']}, S = {s['stages']}, {s['channels']} channels. Whole epochs of "
+        f"{s['tracks']} tracks count, with validation and files; the median of those after the "
+        "first.\n\n"
+        + table(["processes", "threads of each", "tracks per second"], rows)
+        + f"\nTwo processes of a thread train {times(report['two_over_one'])} as fast as one of a "
+        f"thread, and {times(report['two_over_threads'])} as fast as one with all cores. Their "
+        f"losses differ by {report['largest_difference_of_a_loss']:.1e} of their size at most, "
+        "those of one process with one thread and with more by "
+        f"{report['largest_difference_by_threads']:.1e}: rounding, which training makes larger.\n"
     )
 
 

@@ -275,7 +275,8 @@ def train(
     Raises
     ------
     SettingsError
-        If the run is there already and `resume` is not given.
+        If the run is there already and `resume` is not given, or this is one of several processes
+        that a launcher has started.
     DataError
         If another process trains with this tag.
     DataError, PluginError, BackendError, CheckpointError
@@ -289,8 +290,14 @@ def train(
     from kinet.backend import choose
     from kinet.config import FeatureConfig, ModelConfig, TrainConfig
     from kinet.errors import SettingsError
+    from kinet.peers import NUMBER, place_here
     from kinet.training.runs import RunFolders, default_tag
 
+    if place_here().others:
+        raise SettingsError(
+            f"{NUMBER} is set, for one of several processes, and kinet.train trains in one; "
+            "allowed: the command kinet train, or no such variable"
+        )
     model, training = model or ModelConfig(), training or TrainConfig()
     folders = RunFolders.of(tag or default_tag(model, training))
     choose()

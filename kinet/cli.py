@@ -83,7 +83,9 @@ def run(arguments: Sequence[str]) -> int:
     rest = [argument for argument in arguments if argument != "--debug"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr
     try:
-        outcome = cli.main(args=rest, prog_name="kinet", standalone_mode=False)
+        outcome = cli.main(
+            args=rest, prog_name="kinet", standalone_mode=False, obj=tuple(arguments)
+        )
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

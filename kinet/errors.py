@@ -36,6 +36,10 @@ class BackendError(KinetError):
     """A backend or a device that is not there."""
 
 
+class PeerLost(BackendError):
+    """Another process of the same training that has ended, or that cannot be heard any more."""
+
+
 class ExportError(KinetError):
     """A format that cannot be written here, or a file that does not agree with its model."""
 

@@ -346,7 +346,7 @@ def _serve(parent: Any, function: Callable[[Any, Check], Any], memory: int | Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if memory is not None:
         _limit_memory(memory)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         parent.send(_READY)
         while (wrapped := parent.recv()) is not None:
@@ -376,8 +376,12 @@ def _require_wanted(parent: Any) -> None:
         raise Unwanted
 
 
-def _end_with_parent() -> None:
-    """Not to live on when the parent is killed, whatever a decoder is at."""
+def end_with_parent() -> None:
+    """See to it that this process does not live on when its parent is killed, whatever it is at."""
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

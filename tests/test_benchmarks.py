@@ -528,6 +528,29 @@ def test_a_column_of_nothing_is_left_out():
     )
 
 
+def test_the_section_of_processes_compares_them():
+    settings = {"block": "wider", "stages": 4, "channels": 32, "batch_size": 32}
+    report = {
+        "date": "2026-01-01",
+        "machine": {"cpu": "c", "instructions": [], "cores": 2, "system": "s"},
+        "versions": {"python": "3"},
+        "settings": {**settings, "tracks": 64, "vectors": 400},
+        "forms": [
+            {"threads": 1, "processes": 1, "tracks_per_second": 10.0},
+            {"threads": 1, "processes": 2, "tracks_per_second": 16.0},
+            {"processes": 1, "tracks_per_second": 20.0},
+        ],
+        "two_over_one": 1.6,
+        "two_over_threads": 0.8,
+        "largest_difference_of_a_loss": 0.001,
+        "largest_difference_by_threads": 0.002,
+    }
+    text = page({"processes": report})
+    assert "| 2 | 1 | 16.0 |" in text
+    assert "1.60 x as fast as one of a thread" in text
+    assert "at most, those of one process with one thread and with more by 2.0e-03" in text
+
+
 def test_the_committed_pages_are_what_the_figures_give():
     expected = document.pages(document.read_reports(document.RESULTS))
     there = {path.name for path in (document.DOCS / "benchmarks").iterdir()}

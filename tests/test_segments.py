@@ -93,12 +93,12 @@ def test_silence_at_the_end_is_no_segment():
 
 
 class Whole:
-    songs = ("a", "b")
+    songs, batch_size = ("a", "b"), 2
 
     def order(self, epoch):
         return np.array([[epoch, 1]])
 
-    def load(self, epoch, index, members):
+    def load(self, epoch, index, members, rows):
         return np.ones((2, 20, 12), np.float32), members.astype(np.int32)
 
 

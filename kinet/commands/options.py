@@ -14,6 +14,7 @@ import click
 from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
 from kinet.data.tracks import Track, present, read_tracks
 from kinet.errors import BackendError, DataError
+from kinet.peers import ALONE, Place
 from kinet.plugins import import_file
 
 # As the original code has them, and as kinet extract and kinet split are used without its layout.
@@ -121,11 +122,18 @@ def _prepare_keras(
         import_quietly()
 
 
-def start_backend(backend: str | None, gpu: str | None) -> int:
-    """Choose backend and GPUs; returns over how many devices a batch is spread."""
+def start_backend(backend: str | None, gpu: str | None, place: Place = ALONE) -> int:
+    """Choose backend and GPUs, and meet the other processes of `place`.
+
+    Returns over how many devices of this process a batch is spread.
+    """
     numbers = select_gpus(gpu)
     choose(backend)
     import_quietly()
+    if place.others:
+        from kinet.backend.several import join
+
+        join(place)
     check_gpus(numbers)
     return max(1, len(numbers or ()))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,13 @@ from kinet.commands.options import (
 )
 from kinet.commands.output import say, show_json, show_table, training_progress
 from kinet.commands.train_options import train_options
+from kinet.commands.train_processes import how_to_go_on, is_watched, train_in_processes
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.manifest import features_of, require_same_features
 from kinet.data.tracks import Track
-from kinet.errors import SettingsError
-from kinet.plugins import imported_files
+from kinet.errors import PeerLost, SettingsError
+from kinet.peers import Place, place_here
+from kinet.peers.child import LOST
 from kinet.training.lists import doubts, require_lists
 from kinet.training.runs import RunFolders, default_tag
 from kinet.weights import model_path
@@ -50,11 +51,21 @@ def command(ctx: click.Context, **options: Any) -> None:
     options["init"] = options["init"] and model_path(options["init"])
     settings = _settings(options)
     folders = RunFolders.of(options["tag"] or default_tag(*_configs(settings)))
+    place = place_here()
     if options["resume"]:
         settings = _resumed(ctx, folders, settings)
     else:
         _require_new(folders)
-    _run(settings, folders, options)
+    if (place.others or options["processes"] > 1) and not is_watched():
+        _read(settings, folders, options)  # what is wrong is told before anything starts
+        train_in_processes(place, folders, options, ctx.obj)
+        return
+    try:
+        _run(settings, folders, options, place)
+    except PeerLost:
+        if not is_watched():
+            raise
+        ctx.exit(LOST)  # who watches tells of the other
 
 
 def _require_new(folders: RunFolders) -> None:
@@ -65,8 +76,25 @@ def _require_new(folders: RunFolders) -> None:
         )
 
 
-def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any]) -> None:
+def _run(
+    settings: dict[str, Any], folders: RunFolders, options: dict[str, Any], place: Place
+) -> None:
     """Check all that can be checked without a backend, then train."""
+    data = _read(settings, folders, options)
+    if not place.is_first:
+        _train(settings, folders, options, data, place)
+        return
+    with folders.alone():
+        if not options["resume"]:
+            _require_new(folders)  # another run may have come and gone
+            folders.write_settings(settings)
+        _train(settings, folders, options, data, place)
+
+
+def _read(
+    settings: dict[str, Any], folders: RunFolders, options: dict[str, Any]
+) -> tuple[list[Track], list[Track], FeatureConfig]:
+    """The training list, the validation list and how their features are made."""
     from kinet.attention import registry as attention_modules
     from kinet.blocks import registry as blocks
     from kinet.losses.objective import Objective
@@ -82,30 +110,26 @@ def _run(settings: dict[str, Any], folders: RunFolders, options: dict[str, Any])
     validation = read_complete_list(Path(settings["validation_list"]), data_dir)
     require_lists(tracks, validation)
     begun = folders.last if options["resume"] and folders.last.exists() else None
-    features = _features(data_dir, begun, options["init"])
-    with folders.alone():
-        if not options["resume"]:
-            _require_new(folders)  # another run may have come and gone
-            folders.write_settings(settings)
-        _train(settings, folders, options, features, tracks, validation)
+    return tracks, validation, _features(data_dir, begun, options["init"])
 
 
 def _train(
     settings: dict[str, Any],
     folders: RunFolders,
     options: dict[str, Any],
-    features: FeatureConfig,
-    tracks: list[Track],
-    validation: list[Track],
+    data: tuple[list[Track], list[Track], FeatureConfig],
+    place: Place,
 ) -> None:
     model, training = _configs(settings)
-    devices = start_backend(options["backend"], options["gpu"])
-    say(
-        f"training: {settings['scores'] or settings['train_list']}; validation: "
-        f"{settings['validation_list']}; features: {settings['data_dir']}"
-    )
-    for doubt in doubts(tracks, validation):
-        say(doubt)
+    tracks, validation, features = data
+    devices = start_backend(options["backend"], options["gpu"], place)
+    if place.is_first:
+        say(
+            f"training: {settings['scores'] or settings['train_list']}; validation: "
+            f"{settings['validation_list']}; features: {settings['data_dir']}"
+        )
+        for doubt in doubts(tracks, validation):
+            say(doubt)
     start_from = _start_from(options["init"])
 
     from kinet.training.fitting import Task, train
@@ -121,15 +145,17 @@ def _train(
         devices=devices,
         workers=options["workers"],
         batches=made,
+        place=place,
     )
+    progress = training_progress(training.epochs) if place.is_first else contextlib.nullcontext()
     try:
-        with made or contextlib.nullcontext(), training_progress(training.epochs) as listener:
+        with made or contextlib.nullcontext(), progress as listener:
             history = train(task, listener, resume=options["resume"], start_from=start_from)
     except KeyboardInterrupt:
-        files = "".join(f" --plugin {shlex.quote(str(file))}" for file in imported_files())
-        say(f"interrupted; go on with: kinet train --resume --tag {folders.models.name}{files}")
+        say(f"interrupted; go on with: {how_to_go_on(folders)}")
         raise
-    _report(history, folders, options["as_json"])
+    if place.is_first:
+        _report(history, folders, options["as_json"])
 
 
 def _made_batches(settings: dict[str, Any], workers: int) -> MadeBatches | None:

@@ -237,6 +237,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--workers", type=click.IntRange(1), default=1, help="Threads that prepare batches."
     ),
+    click.option(
+        "--processes",
+        type=click.IntRange(1),
+        default=1,
+        help="Train in so many processes of this machine, which share each batch and --gpu.",
+    ),
 )
 
 

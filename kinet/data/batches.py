@@ -11,6 +11,9 @@ from kinet.data.feature_files import finite
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 
+# Rows of a batch: all of it, where no other process makes a part.
+WHOLE = slice(None)
+
 
 def fit_length(hpcp: np.ndarray, vectors: int, start: int = 0) -> np.ndarray:
     """Cut `vectors` vectors from `start`, with zeros at the end where the track is shorter.
@@ -141,18 +144,23 @@ class TrainingBatches:
             batches.append(np.concatenate(groups))
         return np.stack([batches[i] for i in rng.permutation(len(batches))])
 
-    def load(self, epoch: int, index: int, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Batch `index` of `epoch`: HPCP ``(B, vectors, 12)`` and labels ``(B,)``."""
-        rng = np.random.default_rng([self.seed, epoch, index])
-        # Crops go from the mapped files into their batch, nowhere in between.
-        hpcp = np.zeros((len(members), self.vectors, PITCH_CLASSES), np.float32)
-        for row, member in zip(hpcp, members, strict=True):
-            crop = self._crop(self.tracks[member], rng)
-            row[: len(crop)] = crop
-        return hpcp, self.labels[members]
+    def load(
+        self, epoch: int, index: int, members: np.ndarray, rows: slice = WHOLE
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Batch `index` of `epoch`: HPCP ``(B, vectors, 12)`` and labels ``(B,)``.
 
-    def _crop(self, track: Track, rng: np.random.Generator) -> np.ndarray:
-        """Up to `vectors` vectors of a track, from a random place."""
-        values = track.load()
-        start = int(rng.integers(max(0, len(values) - self.vectors) + 1))
-        return finite(values[start : start + self.vectors], track.path)
+        Of the tracks that are not in `rows` no more than the length is read.
+        """
+        rng = np.random.default_rng([self.seed, epoch, index])
+        tracks = [self.tracks[member] for member in members]
+        mapped = [track.load() for track in tracks]
+        most = [max(0, len(values) - self.vectors) for values in mapped]
+        # All are drawn: where a crop begins hangs on what was drawn before it.
+        starts = [int(rng.integers(last + 1)) for last in most]
+        own = range(len(tracks))[rows]
+        # Crops go from the mapped files into their batch, nowhere in between.
+        hpcp = np.zeros((len(own), self.vectors, PITCH_CLASSES), np.float32)
+        for row, place in zip(hpcp, own, strict=True):
+            part = mapped[place][starts[place] : starts[place] + self.vectors]
+            row[: len(part)] = finite(part, tracks[place].path)
+        return hpcp, self.labels[members[rows]]

@@ -10,7 +10,7 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from kinet.data.batches import TrainingBatches
+from kinet.data.batches import WHOLE, TrainingBatches
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 
@@ -25,15 +25,18 @@ class Batches(Protocol):
     ----------
     songs : tuple of str
         The songs in the order of their labels.
+    batch_size : int
+        Tracks in every batch.
     """
 
     songs: tuple[str, ...]
+    batch_size: int
 
     def order(self, epoch: int) -> np.ndarray:
         """What is in every batch of `epoch`, a row each."""
 
-    def load(self, epoch: int, index: int, members: np.ndarray) -> Batch:
-        """HPCP ``(B, T, 12)`` and labels ``(B,)`` of a row of `order`."""
+    def load(self, epoch: int, index: int, members: np.ndarray, rows: slice = WHOLE) -> Batch:
+        """HPCP ``(B, T, 12)`` and labels ``(B,)`` of a row of `order`; of B tracks those `rows`."""
 
 
 class EpochData(keras.utils.PyDataset):
@@ -50,6 +53,8 @@ class EpochData(keras.utils.PyDataset):
         Threads that prepare them.
     outputs : sequence of str
         Of a network with several outputs their names: each of them gets the labels.
+    rows : slice
+        The tracks of each batch that this process makes; another makes the others.
 
     Attributes
     ----------
@@ -62,9 +67,12 @@ class EpochData(keras.utils.PyDataset):
         What was wrong with a track; the backend wraps it in an error of its own.
     """
 
-    def __init__(self, batches: Batches, workers: int, outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, batches: Batches, workers: int, outputs: Sequence[str] = (), rows: slice = WHOLE
+    ) -> None:
         super().__init__(workers=1)
         self.batches = batches
+        self._rows = rows
         self._outputs = outputs
         self.songs = batches.songs
         self.next_epoch = 0
@@ -101,7 +109,7 @@ class EpochData(keras.utils.PyDataset):
         return self._epoch
 
     def _epoch_of(self, number: int) -> _Epoch:
-        return _Epoch(self.batches, number, self._threads, self._ahead)
+        return _Epoch(self.batches, number, self._rows, self._threads, self._ahead)
 
 
 class TrainingData(EpochData):
@@ -160,9 +168,9 @@ class _Epoch:
     """The batches of one epoch, the next ones in preparation."""
 
     def __init__(
-        self, batches: Batches, number: int, threads: ThreadPoolExecutor, ahead: int
+        self, batches: Batches, number: int, rows: slice, threads: ThreadPoolExecutor, ahead: int
     ) -> None:
-        self._batches, self._number = batches, number
+        self._batches, self._number, self._rows = batches, number, rows
         self._threads, self._ahead = threads, ahead
         self.order = batches.order(number)
         self._prepared: dict[int, Future[Batch]] = {}
@@ -177,4 +185,4 @@ class _Epoch:
         return future.result() if future else self._load(index)
 
     def _load(self, index: int) -> Batch:
-        return self._batches.load(self._number, index, self.order[index])
+        return self._batches.load(self._number, index, self.order[index], self._rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,8 @@ from typing import Any
 
 import keras
 
-from kinet.backend import data_parallel, jit_compile, seed_everything
+from kinet.backend import jit_compile, seed_everything
+from kinet.backend.several import data_parallel, require_same, told_of_losses
 from kinet.checkpoint import metadata_of, read_metadata, restore
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
 from kinet.data.batches import TrainingBatches
@@ -23,6 +25,7 @@ from kinet.losses.objective import Objective
 from kinet.metadata import Metadata
 from kinet.model import build_for
 from kinet.network import Network
+from kinet.peers import ALONE, Place
 from kinet.plugins import plugins_of
 from kinet.training.averages import Averages
 from kinet.training.data import Batches, EpochData
@@ -61,6 +64,9 @@ class Task:
     callbacks : sequence of keras.callbacks.Callback
         Called after validation, whose results are in their logs, and before checkpoints are
         written.
+    place : Place
+        Where several processes train together, which of them this is; it has joined the others
+        (`kinet.backend.several.join`). The first one writes all files.
     """
 
     model: ModelConfig
@@ -75,6 +81,7 @@ class Task:
     optimizer: Any = None
     schedule: Any = None
     callbacks: Sequence[Any] = ()
+    place: Place = ALONE
 
 
 def train(
@@ -112,9 +119,11 @@ def train(
     ------
     DataError, SettingsError, PluginError, BackendError, CheckpointError
         If lists, settings, plug-ins, devices or the checkpoint cannot be used.
+    PeerLost
+        If another process of the same training ends.
     """
     require_lists(task.tracks, task.validation)
-    ranking = Ranking(task.validation, task.model.vectors)
+    ranking = Ranking(task.validation, task.model.vectors, place=task.place)
     objective = Objective.of(task.training)
     objective.require_place(task.model)
     size = task.training.versions_per_song or objective.versions_per_song
@@ -122,10 +131,16 @@ def train(
         task.tracks, task.model.vectors, task.training.batch_size, size, task.training.seed
     )
     batches = segmented(batches, objective, task.model)
-    data = EpochData(batches, task.workers, objective.outputs)
+    rows = task.place.part_of_batch(batches.batch_size, task.devices)
+    data = EpochData(batches, task.workers, objective.outputs, rows)
     seed_everything(task.training.seed)
-    task.folders.make()
-    with _precision(task.training.precision), data_parallel(task.devices):
+    if task.place.is_first:
+        task.folders.make()
+    with (
+        told_of_losses(task.place),
+        _precision(task.training.precision),
+        data_parallel(task.devices, task.place.count),
+    ):
         model = _build(task, objective, data)
         shorten_averages(model, momentum_for(len(data)))
         history: list[Record] = []
@@ -134,16 +149,41 @@ def train(
             history = _restore(task.folders.last, model)
         else:
             start(model, start_from, task.training.freeze)
-        if history:  # killed after its checkpoint, an epoch may not have come into the table
+        if task.place.others:
+            require_same(_what_decides(task, batches, history))
+        if history and task.place.is_first:
+            # Killed after its checkpoint, an epoch may not have come into the table.
             write_history(task.folders.logs, history)
         if is_finished(history, task.training):
             return history
-        with RunLog(task.folders.logs, first_epoch=len(history) + 1) as log:
+        with _log(task, first_epoch=len(history) + 1) as log:
             averages = Averages()
             keeper = Keeper(task.folders, task.training, history, listener, log, averages)
             callbacks = [averages, ranking, *task.callbacks, keeper]
             _fit(model, data, task, callbacks, len(history))
         return keeper.history
+
+
+def _log(task: Task, first_epoch: int) -> contextlib.AbstractContextManager[RunLog | None]:
+    if task.place.is_first:
+        return RunLog(task.folders.logs, first_epoch)
+    return contextlib.nullcontext()
+
+
+def _what_decides(task: Task, batches: Batches, history: Sequence[Record]) -> dict[str, object]:
+    """What must be alike in all processes that train together, by what it is called."""
+    lists = [
+        [(track.song_id, track.version_id) for track in tracks]
+        for tracks in (task.tracks, task.validation)
+    ]
+    packages = ("mulkinet", "keras", "numpy", "jax")
+    return {
+        "packages": [(name, importlib.metadata.version(name)) for name in packages],
+        "options": [s.to_dict() for s in (task.model, task.training, task.features)],
+        "songs to train on": (batches.songs, sorted(lists[0])),
+        "songs to validate on": lists[1],
+        "epochs behind it": list(history),
+    }
 
 
 @contextlib.contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 
+from kinet.backend.several import apart
 from kinet.checkpoint import metadata_of, save
 from kinet.config import TrainConfig
 from kinet.training.averages import Averages
@@ -47,8 +49,8 @@ class Keeper(keras.callbacks.Callback):
         One record for each epoch that is done already.
     listener : Listener or None
         Hears of batches and epochs.
-    log : RunLog
-        Is written after every epoch.
+    log : RunLog or None
+        Is written after every epoch; None in a process that leaves all files to another.
     averages : Averages
         Whose weights the best file has; the last one has those that training goes on with.
 
@@ -64,7 +66,7 @@ class Keeper(keras.callbacks.Callback):
         training: TrainConfig,
         history: Sequence[Record],
         listener: Listener | None,
-        log: RunLog,
+        log: RunLog | None,
         averages: Averages,
     ) -> None:
         super().__init__()
@@ -99,15 +101,20 @@ class Keeper(keras.callbacks.Callback):
             metadata_of(self.model), history=tuple(self.history)
         )
         # The best first: killed in between, the epoch is repeated and gives the same file.
-        if is_best:
-            save(self.model, self._folders.best)
+        if is_best and self._log is not None:
+            self._save(self._folders.best)
         self._averages.put_back()
-        save(self.model, self._folders.last)
-        self._log.write(self.history)
+        if self._log is not None:
+            self._save(self._folders.last)
+            self._log.write(self.history)
         if self._listener is not None:
             self._listener.on_epoch(record, is_best)
         if is_finished(self.history, self._training):
             self.model.stop_training = True
+
+    def _save(self, path: Path) -> None:
+        with apart():
+            save(self.model, path)
 
 
 def is_finished(history: Sequence[Record], training: TrainConfig) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from kinet.backend import jit_compile
+from kinet.backend.several import embedder_here, of_the_first, rows_of_all
 from kinet.data.tracks import Track
-from kinet.embeddings import embed_tracks
+from kinet.embeddings import as_embedder, embed_tracks
 from kinet.evaluation import evaluate
 from kinet.metrics import Metrics
 from kinet.network import embedder_of
+from kinet.peers import ALONE, Place
 from kinet.training.lists import require_lists
 from kinet.training.log import MEASURES
 
@@ -33,6 +37,9 @@ class Ranking(keras.callbacks.Callback):
         built for.
     batch_size : int
         Tracks that go through the network at once.
+    place : Place
+        Where several processes train the network, which of them this is: each embeds its part of
+        the list, and the metrics of the first count.
 
     Attributes
     ----------
@@ -54,9 +61,14 @@ one song must have two
     """
 
     def __init__(
-        self, tracks: Sequence[Track], vectors: int | None = None, batch_size: int = 32
+        self,
+        tracks: Sequence[Track],
+        vectors: int | None = None,
+        batch_size: int = 32,
+        place: Place = ALONE,
     ) -> None:
         super().__init__()
+        self._place = place
         self._tracks, self._vectors, self._batch_size = tracks, vectors, batch_size
         self._songs = [track.song_id for track in tracks]
         self.metrics: Metrics | None = None
@@ -68,10 +80,22 @@ one song must have two
         self._embedder = embedder_of(model)
         if self._embedder is not model:
             self._embedder.jit_compile = jit_compile()
+        if self._place.others:
+            self._weights_of_now = embedder_here(self._embedder)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Rank, and add the means to `logs`."""
-        rows = embed_tracks(self._embedder, self._tracks, self._vectors, self._batch_size)
-        self.metrics = evaluate(rows, self._songs)
+        self.metrics = evaluate(self._rows(), self._songs)
+        means = np.array([getattr(self.metrics, name) for name in MEASURES])
         if logs is not None:
-            logs.update((f"val_{name}", float(getattr(self.metrics, name))) for name in MEASURES)
+            means = of_the_first(self._place, means)
+            logs.update((f"val_{name}", float(v)) for name, v in zip(MEASURES, means, strict=True))
+
+    def _rows(self) -> np.ndarray:
+        """The embeddings of the list ``(N, D)``."""
+        embedder: Any = self._embedder
+        if self._place.others:
+            embedder = replace(as_embedder(embedder), embed=self._weights_of_now())
+        own = self._tracks[self._place.part_of(len(self._tracks))]
+        rows = embed_tracks(embedder, own, self._vectors, self._batch_size)
+        return rows_of_all(self._place, rows, len(self._tracks))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kinet.config import ModelConfig
+from kinet.data.batches import WHOLE
 from kinet.errors import SettingsError
 from kinet.losses.objective import Objective
 from kinet.model import fixed_vectors
@@ -25,19 +26,21 @@ class SegmentedBatches:
     ----------
     songs : tuple of str
         Those of `batches`.
+    batch_size : int
+        Tracks in a batch, before they are cut.
     """
 
     def __init__(self, batches: Batches, count: int, least: int) -> None:
         self._batches, self._count, self._least = batches, count, least
-        self.songs = batches.songs
+        self.songs, self.batch_size = batches.songs, batches.batch_size
 
     def order(self, epoch: int) -> np.ndarray:
         """What is in every batch of `epoch`, a row each."""
         return self._batches.order(epoch)
 
-    def load(self, epoch: int, index: int, members: np.ndarray) -> Batch:
+    def load(self, epoch: int, index: int, members: np.ndarray, rows: slice = WHOLE) -> Batch:
         """HPCP ``(B count, length, 12)`` and labels ``(B count,)`` of a row of `order`."""
-        hpcp, labels = self._batches.load(epoch, index, members)
+        hpcp, labels = self._batches.load(epoch, index, members, rows)
         return cut(hpcp, self._count, self._least), np.repeat(labels, self._count)
 
 

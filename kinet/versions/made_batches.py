@@ -15,12 +15,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
+from kinet.data.batches import WHOLE
 from kinet.errors import DataError, SettingsError
 from kinet.versions.arrangement import Material
 from kinet.versions.dataset import shares_for
 from kinet.versions.generator import make_version
 from kinet.versions.note_pack import PackedWork
 from kinet.versions.works import CHORDS
+from kinet.workers import end_with_parent
 
 # Tunes of one voice are easily told apart; many of them teach less than few songs with chords.
 WEIGHT_OF_SINGLE_TUNES = 0.2
@@ -155,19 +157,24 @@ class MadeBatches:
         )
 
     def load(
-        self, epoch: int, index: int, members: NDArray[np.int64]
+        self, epoch: int, index: int, members: NDArray[np.int64], rows: slice = WHOLE
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Batch `index` of `epoch`: HPCP ``(B, T, 12)`` and labels ``(B,)``.
+
+        All of it is made, of which `rows` are given: what is drawn for a version hangs on those
+        before it.
 
         Raises
         ------
         DataError
             If a process that makes versions ends early.
         """
-        if self._pool is None:
-            return self._maker.make(epoch, index, members)
         try:
-            return self._pool.submit(_make, epoch, index, members).result()
+            if self._pool is None:
+                hpcp, labels = self._maker.make(epoch, index, members)
+            else:
+                hpcp, labels = self._pool.submit(_make, epoch, index, members).result()
+            return hpcp[rows], labels[rows]
         except BrokenProcessPool as error:
             raise DataError(
                 "a process that makes versions ended early; allowed: fewer workers, a script with "
@@ -236,6 +243,7 @@ _maker: _Maker | None = None
 def _begin(maker: _Maker) -> None:
     global _maker
     _maker = maker
+    end_with_parent()
     if hasattr(os, "nice"):  # the model goes first
         os.nice(1)
 

@@ -1,4 +1,4 @@
-"""Which backend runs the model, and on which devices: the one place that names an engine."""
+"""Which backend runs the model, and on which devices: this folder alone names an engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,49 +162,11 @@ def _gpus() -> int:
         import torch
 
         return int(torch.cuda.device_count())
-    # Not list_devices("gpu"), which fails under JAX where there are none.
+    if keras.config.backend() == "jax":  # of several processes, those of this one
+        import jax
+
+        return sum(device.platform == "gpu" for device in jax.local_devices())
     return sum(name.startswith("gpu") for name in keras.distribution.list_devices())
-
-
-@contextlib.contextmanager
-def data_parallel(devices: int) -> Iterator[None]:
-    """Build and train the model inside this to spread each batch over `devices` devices.
-
-    TensorFlow uses ``MirroredStrategy``, JAX ``keras.distribution.DataParallel``.
-
-    Raises
-    ------
-    BackendError
-        If the backend has no engine that Keras's ``fit`` can drive.
-    """
-    import keras
-
-    if devices < 2:
-        yield
-        return
-    backend = keras.config.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        names = [d.name for d in tf.config.list_logical_devices(kind)][:devices]
-        with tf.distribute.MirroredStrategy(names).scope():
-            yield
-    elif backend == "jax":
-        before = keras.distribution.distribution()
-        parallel = keras.distribution.DataParallel(
-            devices=keras.distribution.list_devices()[:devices], auto_shard_dataset=False
-        )
-        keras.distribution.set_distribution(parallel)
-        try:
-            yield
-        finally:
-            keras.distribution.set_distribution(before)
-    else:
-        raise BackendError(
-            f"several GPUs were asked for, but Keras's fit on {backend!r} uses one; "
-            "use --gpu with one number, or --backend jax or tensorflow"
-        )
 
 
 def seed_everything(seed: int) -> Any:
