@@ -24,6 +24,7 @@ from document_choice import (
     original_section,
     points,
 )
+from document_cluster import cluster_page
 from document_library import draw_reliability, library_page
 from document_models import (
     accuracy_section,
@@ -65,6 +66,7 @@ BEHIND = """\
 - [Around the network](benchmarks/around.md): features beside Essentia, the loader, the metrics
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 - [Libraries](benchmarks/library.md): how fast they are, what is found, what probabilities mean
+- [On a cluster](benchmarks/cluster.md): workers of Dask beside kinet's own processes
 """
 
 
@@ -97,6 +99,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
         "benchmarks/training.md": training_page(_named(reports, "training")),
         "benchmarks/library.md": library_page(_named(reports, "index")),
+        "benchmarks/cluster.md": cluster_page(_named(reports, "cluster")),
     }
 
 

@@ -184,12 +184,12 @@ class _Work:
         except KilledWorker as error:
             times = error.allowed_failures + 1
             return Death(f"lost with its worker {times} times, last {error.last_worker.address}")
-        except CancelledError as error:
-            raise DataError(
-                f"lost the Dask scheduler at {self._address}; what is finished stays, and the same "
-                "command goes on"
-            ) from error
         except Exception as error:
+            if isinstance(error, CancelledError) or self._client.status != "running":
+                raise DataError(
+                    f"lost the Dask scheduler at {self._address}; what is finished stays, and the "
+                    "same command goes on"
+                ) from error
             raise DataError(
                 f"a worker of the cluster cannot do this work: {first_line(error)}"
             ) from error
