@@ -99,7 +99,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/alignment.md": alignment_page(_named(reports, "alignment")),
         "benchmarks/training.md": training_page(_named(reports, "training")),
         "benchmarks/library.md": library_page(_named(reports, "index")),
-        "benchmarks/cluster.md": cluster_page(_named(reports, "cluster")),
+        "benchmarks/cluster.md": cluster_page(reports.get("cluster")),
     }
 
 

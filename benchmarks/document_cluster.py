@@ -1,4 +1,4 @@
-"""The page of clusters: one worker and two, of Dask, of kinet's own, and of others."""
+"""The page of clusters: one worker and two, of Dask, of kinet's own, and of Ray."""
 
 from __future__ import annotations
 
@@ -12,78 +12,45 @@ Report = Mapping[str, Any]
 ABOUT = """\
 # On a cluster
 
-Made by `benchmarks/cluster.py`: `kinet extract` of one folder of made-up recordings, flac and mp3,
-by one and by two.
-"""
-OWN = """\
-## Dask beside kinet's own processes
-
-Workers of Dask have one thread each, and run already, as on a cluster; `started` are two that are
-started for this folder alone. Own processes are started each time; one is that of the command.
-Processes `apart` know nothing of each other and have half of the recordings each: no more than that
-is to be had of the second core.
-"""
-OTHERS = """\
-## Threads, and Ray
-
-Two threads of one worker of Dask; actors of Ray Data, which are started for this folder.
+Made by `benchmarks/cluster.py`: `kinet extract` of a folder of made-up recordings, flac and mp3, on
+one machine. Workers of Dask have one thread each, and run already, as on a cluster. Own processes
+and the actors of Ray Data are started each time, which counts; one own process is that of the
+command.
 """
 _WAYS = {
-    "processes": "kinet's own processes",
-    "dask": "workers of Dask",
-    "apart": "processes apart",
-    "ray": "actors of Ray Data",
-}
-_ALONE = {
-    "dask 2, started": "workers of Dask, started",
-    "dask 1, 2 threads": "threads of one worker of Dask",
+    "kinet's own processes": ("processes 1", "processes 2"),
+    "workers of Dask": ("dask 1", "dask 2"),
+    "the same, as Dask sets their memory": (None, "dask 2, own settings"),
+    "threads of one worker of Dask": (None, "dask 1, 2 threads"),
+    "actors of Ray Data": ("ray 1", "ray 2"),
 }
 _COMPARED = {
+    "dask_2_over_1": "two workers of Dask beside one",
+    "processes_2_over_1": "two own processes beside one",
     "dask_over_processes_1": "one worker of Dask beside one own process",
     "dask_over_processes_2": "two workers of Dask beside two own processes",
-    "started_over_processes_2": "two workers of Dask that are started beside two own processes",
-    "processes_over_threads": "two workers of Dask beside two threads of one",
-    "dask_over_ray_2": "two workers of Dask beside two actors of Ray Data",
 }
 
 
-def cluster_page(reports: Mapping[str, Report]) -> str:
+def cluster_page(report: Report | None) -> str:
     """All of it; nothing where nothing was measured."""
-    if not reports:
+    if not report:
         return ""
-    parts = [ABOUT]
-    for report in reports.values():
-        found = report["cluster"]
-        heading = OTHERS if "dask 1, 2 threads" in found["seconds"] else OWN
-        parts += [heading, machine_line(report), _files(found), _seconds(found), _compared(found)]
-    return "\n".join(parts)
-
-
-def _files(found: Report) -> str:
-    return (
+    found = report["cluster"]
+    files = (
         f"{found['files']} recordings of {number(found['minutes'])} minutes, the middle of "
         f"{found['rounds']} rounds.\n"
     )
-
-
-def _seconds(found: Report) -> str:
-    seconds = found["seconds"]
-    rows = [
+    seconds = [
+        [what, *(number(found["seconds"].get(way)) for way in ways)] for what, ways in _WAYS.items()
+    ]
+    compared = [[what, times(found[name])] for name, what in _COMPARED.items()]
+    return "\n".join(
         [
-            what,
-            number(seconds[f"{way} 1"]),
-            number(seconds[f"{way} 2"]),
-            times(found[f"{way}_2_over_1"]),
+            ABOUT,
+            machine_line(report),
+            files,
+            table(["by", "one, s", "two, s"], [row for row in seconds if any(row[1:])]),
+            table(["what", "as fast"], compared),
         ]
-        for way, what in _WAYS.items()
-        if f"{way} 1" in seconds
-    ]
-    rows += [
-        [what, None, number(seconds[way]), None] for way, what in _ALONE.items() if way in seconds
-    ]
-    return table(["by", "one, s", "two, s", "two beside one"], rows)
-
-
-def _compared(found: Report) -> str:
-    rows = [[what, times(found[name])] for name, what in _COMPARED.items() if name in found]
-    return table(["how fast", ""], rows)
+    )

@@ -1,9 +1,10 @@
 """Many jobs over the workers of a Dask cluster.
 
 Dask has workers on other machines, starts those that die again, gives their work to others and
-shows what is left. On one machine the processes of kinet stay: Dask does not know which job ended a
-process, and finds out by letting it end several; it does not limit the memory of one job; it begins
-later, and is one more thing to install. Nor is it faster (`benchmarks/cluster.py`).
+shows what is left. Once it runs it is as fast as processes of kinet's own (`benchmarks/cluster.py`).
+These stay what works on one machine: Dask does not know which job ended a process, and finds out by
+letting it end several; it does not limit the memory of one job; and it has to be installed and
+started.
 """
 
 from __future__ import annotations

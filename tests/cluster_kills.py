@@ -77,7 +77,7 @@ class Job:
                     break
                 victim = str(self._rng.choice(list(VICTIMS), p=list(VICTIMS.values())))
                 self._kill(victim, process)
-            said = process.communicate(timeout=120)[1]
+            said = process.communicate(timeout=900)[1]
         if victim == "scheduler":
             self._servers.stop()
             self._servers.start()

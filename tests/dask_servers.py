@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import shlex
 import socket
 import subprocess
@@ -30,6 +31,7 @@ def cluster_here(processes=False, workers=1, threads=1, **settings):
         ) as cluster,
     ):
         yield cluster
+    gc.collect()  # what it left is told here
 
 
 def free_address():

@@ -27,6 +27,11 @@ from kinet.library import Library
 from kinet.workers import Death
 
 pytest.importorskip("distributed")
+# Dask leaves sockets to the garbage collector when a worker dies.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @dataclass(frozen=True)
