@@ -1,7 +1,7 @@
 """Many jobs over the workers of a Dask cluster.
 
 Dask has workers on other machines, starts those that die again, gives their work to others and
-shows what is left. Once it runs it is as fast as processes of kinet's own (`benchmarks/cluster.py`).
+shows what is left. Once it runs it is as fast as kinet's own processes (`benchmarks/cluster.py`).
 These stay what works on one machine: Dask does not know which job ended a process, and finds out by
 letting it end several; it does not limit the memory of one job; and it has to be installed and
 started.
@@ -123,7 +123,10 @@ class Cluster:
                 f"{self.address}"
             ) from error
         needed = tuple(os.path.abspath(path) for path in shared)
-        said = client.run(_fault_of_worker, _version(), needed, on_error="return")
+        try:
+            said = client.run(_fault_of_worker, _version(), needed, on_error="return")
+        except OSError as error:
+            raise DataError(f"lost the Dask scheduler at {self.address}") from error
         for worker, fault in sorted(said.items()):
             if isinstance(fault, BaseException):
                 fault = first_line(fault)

@@ -33,7 +33,8 @@ RECORDINGS, SECONDS = 40, 60
 VICTIMS = {"worker": 0.7, "command": 0.15, "Ctrl-C": 0.05, "scheduler": 0.1}
 # Seconds from one kill to the next, at most.
 PAUSE = 1.5
-LOST = "lost the Dask scheduler at"
+# In all that is said of one that is gone.
+GONE = "Dask scheduler"
 
 
 def write_music(folder: Path, recordings: int, seconds: float) -> None:
@@ -86,7 +87,7 @@ class Job:
         expected = {"command": -signal.SIGKILL, "Ctrl-C": 130, "scheduler": 1}
         assert process.returncode == expected.get(victim), (victim, process.returncode, said)
         assert "Traceback" not in said, said
-        assert victim != "scheduler" or LOST in said.splitlines()[-1], said
+        assert victim != "scheduler" or GONE in said.splitlines()[-1], said
         return True
 
     def _wait(self, process: subprocess.Popen[str], is_there, seconds: float) -> None:
