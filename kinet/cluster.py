@@ -115,16 +115,15 @@ class Cluster:
                 client.close(timeout=1)
 
     def _look_at_workers(self, client: Any, shared: Sequence[Path]) -> None:
+        needed = tuple(os.path.abspath(path) for path in shared)
         try:
             client.wait_for_workers(1, timeout=ANSWER)
+            said = client.run(_fault_of_worker, _version(), needed, on_error="return")
         except TimeoutError as error:
             raise DataError(
                 f"the cluster at {self.address} has no workers; need one at least: dask worker "
                 f"{self.address}"
             ) from error
-        needed = tuple(os.path.abspath(path) for path in shared)
-        try:
-            said = client.run(_fault_of_worker, _version(), needed, on_error="return")
         except OSError as error:
             raise DataError(f"lost the Dask scheduler at {self.address}") from error
         for worker, fault in sorted(said.items()):
