@@ -143,7 +143,10 @@ def test_a_process_that_is_ended_by_a_job_ends_that_job_alone(monkeypatch):
 
 
 def test_a_job_that_raises_is_tried_once_more_and_ends_no_other(address):
+    worker_functions.begun.clear()
     results = work(address, worker_functions.name_or_die, ["one", "raise", "two"])
+    assert sorted(worker_functions.begun[:3]) == ["one", "raise", "two"]
+    assert worker_functions.begun[3:] == ["raise"]
     assert results == {
         "one": "ONE",
         "two": "TWO",
