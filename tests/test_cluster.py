@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import dataclass
 
+import cluster_kills
 import numpy as np
 import pytest
 import worker_functions
@@ -280,3 +281,9 @@ def test_names_of_any_bytes_can_be_sent(address, tmp_path):
         pytest.skip("no such names here")
     with Library.create(tmp_path / "library", "fourier") as library:
         assert library.add([path], workers=Cluster(address)).added == [path]
+
+
+@pytest.mark.skipif(not os.environ.get("KINET_SLOW"), reason="takes a minute; KINET_SLOW=1 runs it")
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_every_file_is_made_once_whoever_is_killed(tmp_path):
+    assert cluster_kills.kill_often(tmp_path, 10).total() == 10
