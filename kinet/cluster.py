@@ -127,6 +127,8 @@ class Cluster:
         except OSError as error:
             raise DataError(f"lost the Dask scheduler at {self.address}") from error
         for worker, fault in sorted(said.items()):
+            if isinstance(fault, OSError):
+                continue  # it died; whoever takes its place is asked with its first job
             if isinstance(fault, BaseException):
                 fault = first_line(fault)
             if fault:

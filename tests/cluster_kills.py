@@ -53,7 +53,7 @@ class Job:
     def __init__(self, folder: Path, servers: Servers, rng: np.random.Generator) -> None:
         self._servers, self._rng = servers, rng
         self._music, self._expected = folder / "music", folder / "expected"
-        self._out = folder / "out"
+        self._out, self._told = folder / "out", folder / "told"
         self.killed: collections.Counter[str] = collections.Counter()
 
     def run(self, most: int) -> None:
@@ -68,17 +68,17 @@ class Job:
         who = ("--songs-by", "folder", "--cluster", self._servers.address)
         command = kinet_in_a_terminal("extract", self._music, "--out", self._out, *who)
         victim = ""
-        how = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
-        with subprocess.Popen(command, **how) as process:
+        with open(self._told, "w") as told, subprocess.Popen(command, stderr=told) as process:
             # Most of what a command does first is to load libraries.
-            self._wait(process, lambda: (self._out / MANIFEST).exists(), 60)
+            self._wait(process, lambda: self._told.stat().st_size > 0, 60)
             while victim in ("", "worker") and self.killed.total() < most:
                 self._wait(process, lambda: False, float(self._rng.uniform(0, PAUSE)))
                 if process.poll() is not None:
                     break
                 victim = str(self._rng.choice(list(VICTIMS), p=list(VICTIMS.values())))
                 self._kill(victim, process)
-            said = process.communicate(timeout=900)[1]
+            process.wait(900)
+        said = self._told.read_text(errors="replace")
         if victim == "scheduler":
             self._servers.stop()
             self._servers.start()
