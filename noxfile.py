@@ -42,6 +42,7 @@ WITHOUT_BACKEND = [
     "tests/test_check.py",
     "tests/test_chorales.py",
     "tests/test_cli.py",
+    "tests/test_cluster.py",
     "tests/test_compare.py",
     "tests/test_config.py",
     "tests/test_da_tacos.py",

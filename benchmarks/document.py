@@ -24,6 +24,7 @@ from document_choice import (
     original_section,
     points,
 )
+from document_cluster import cluster_page
 from document_library import draw_reliability, library_page
 from document_models import (
     accuracy_section,
@@ -67,6 +68,7 @@ BEHIND = """\
 - [Alignment](benchmarks/alignment.md): how well it finds versions, how long a pair takes
 - [Libraries](benchmarks/library.md): how fast they are, what is found, what probabilities mean
 - [How far it goes](scale.md): what a million recordings cost, and how search grows
+- [On a cluster](benchmarks/cluster.md): workers of Dask beside kinet's own processes
 """
 
 
@@ -100,6 +102,7 @@ def pages(reports: Reports, cards: Sequence[Mapping[str, Any]] = ()) -> dict[str
         "benchmarks/training.md": training_page(_named(reports, "training")),
         "benchmarks/library.md": library_page(_named(reports, "index")),
         **({"scale.md": page} if (page := scale_page(reports)) else {}),
+        "benchmarks/cluster.md": cluster_page(reports.get("cluster")),
     }
 
 

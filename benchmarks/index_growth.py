@@ -167,16 +167,21 @@ def sound(seed: int, minutes: float) -> np.ndarray:
     return synthesise(notes, Timbre(partials=8, percussion=0.1, noise=0.001), rng, RATE)
 
 
+def write_recordings(folder: Path, files: int, minutes: float) -> None:
+    """Made-up recordings in a folder, flac and mp3 in turn."""
+    for number in range(files):
+        signal = sound(number, minutes)
+        suffix, how = (("flac", {}), ("mp3", {"subtype": "MPEG_LAYER_III"}))[number % 2]
+        path = Path(folder, f"{number}.{suffix}")
+        with soundfile.SoundFile(path, "w", RATE, 1, **how) as file:
+            for begin in range(0, len(signal), RATE):
+                file.write(signal[begin : begin + RATE])
+
+
 def read_folder(files: int, minutes: float, model: str) -> dict[str, Any]:
     """A folder of recordings to a library, on one core: times real time."""
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(files):
-            signal = sound(number, minutes)
-            suffix, how = (("flac", {}), ("mp3", {"subtype": "MPEG_LAYER_III"}))[number % 2]
-            path = Path(folder, f"{number}.{suffix}")
-            with soundfile.SoundFile(path, "w", RATE, 1, **how) as file:
-                for begin in range(0, len(signal), RATE):
-                    file.write(signal[begin : begin + RATE])
+        write_recordings(Path(folder), files, minutes)
         figures = in_a_process(_read, Path(folder), model)
     return {"files": files, "minutes": minutes, "model": model, **figures}
 

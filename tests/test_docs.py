@@ -3,11 +3,13 @@
 A page is executed from top to bottom in a folder of its own, where small data, a small model and
 a checkpoint of the original lie under the names that the pages use. ``python`` blocks share one
 namespace per page, ``pycon`` blocks are doctests in it, and of ``bash`` blocks the lines that
-begin with ``kinet`` are run. `kinet train` gets `SMALL` appended, which wins over the same options
-on the page. A ``python`` block that begins with ``# <name>.py`` is written to that file.
+begin with ``kinet`` are run, and those that begin with ``dask``, in the background.
+`kinet train` gets `SMALL` appended, which wins over the same options on the page. A ``python``
+block that begins with ``# <name>.py`` is written to that file.
 
 A ``sql`` block is run by who may do everything on a server of the tests, in the database that its
-first line names, ``-- in the database <name>``. ``db.example.org`` is that server.
+first line names, ``-- in the database <name>``. ``db.example.org`` is that server;
+``scheduler.example.org`` is this machine.
 
 A block below ``<!-- not run: reason -->`` is only understood: Python is compiled, and a command's
 options must exist and have allowed values. The ``console`` blocks of the README are run by
@@ -26,6 +28,7 @@ import click
 import h5py
 import numpy as np
 import pytest
+from dask_servers import Started
 from music import write_music
 
 import kinet
@@ -45,6 +48,7 @@ BLOCK = re.compile(
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"# (\w+\.py)\n")
 PROMPT = re.compile(r"^kinet .*", re.MULTILINE)
+SERVER = re.compile(r"^dask .*", re.MULTILINE)
 
 
 def read(page):
@@ -117,6 +121,14 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def started(tmp_path):
+    """What runs in the background of a page."""
+    servers = Started(tmp_path / "log")
+    yield servers
+    servers.stop()
+
+
 def understand(arguments):
     """Parse a command without running it; raises where an option does not exist."""
     command = cli.get_command(click.Context(cli), arguments[0])
@@ -174,7 +186,7 @@ def prepare(page, site, folder):
         shutil.rmtree(folder / "models")
 
 
-def run_block(page, language, code, is_marked, namespace, capsys, server):
+def run_block(page, language, code, is_marked, namespace, capsys, server, started):
     if language == "python":
         run_python(code, is_marked, namespace, page)
     elif language == "pycon":
@@ -183,6 +195,8 @@ def run_block(page, language, code, is_marked, namespace, capsys, server):
     elif language == "sql":
         run_sql(code, server)
     elif language == "bash":
+        for line in SERVER.findall(code):
+            started.run(line)
         for arguments in commands(code):
             understand(arguments)
             if not is_marked:
@@ -195,7 +209,9 @@ def run_block(page, language, code, is_marked, namespace, capsys, server):
 @pytest.mark.filterwarnings("ignore:the validation list has")
 @pytest.mark.parametrize("page", [*PAGES, README])
 @pytest.mark.usefixtures("plugins_forgotten")
-def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsys, request):
+def test_a_page_runs_from_top_to_bottom(
+    page, site, tmp_path, monkeypatch, capsys, request, started
+):
     if not blocks(page):
         pytest.skip("a page without code")
     server = None
@@ -211,8 +227,9 @@ def test_a_page_runs_from_top_to_bottom(page, site, tmp_path, monkeypatch, capsy
         code = block["code"]
         if server:
             code = code.replace("db.example.org", f"127.0.0.1:{server.port}")
+        code = started.placed(code)
         is_marked = bool(block["marker"])
-        run_block(page, block["language"], code, is_marked, namespace, capsys, server)
+        run_block(page, block["language"], code, is_marked, namespace, capsys, server, started)
 
 
 @pytest.mark.parametrize("page", [*PAGES, README])

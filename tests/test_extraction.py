@@ -646,7 +646,7 @@ def test_a_death_is_a_failure_of_its_recording(music, tmp_path, monkeypatch):
             dies = job.target.name == "s1_b.npy"
             finished(job, Death("ended by SIGSEGV") if dies else function(job, lambda: None))
 
-    monkeypatch.setattr("kinet.extraction.work_off", work_off)
+    monkeypatch.setattr("kinet.processes.work_off", work_off)
     report = extract(music, tmp_path / "out", 2)
     assert names(report.done) == ["s1_a", "s2_a"]
     assert [failure.message for failure in report.failed] == [

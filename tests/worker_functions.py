@@ -59,3 +59,23 @@ def take_memory(job, check):
         return len(bytearray(job))
     except MemoryError:
         return "not enough memory"
+
+
+# What was begun in this process.
+begun = []
+
+
+def name_or_die(job, check):
+    """The name in capitals; those that say so raise, or end the process."""
+    begun.append(job.name)
+    if job.name == "raise":
+        raise ValueError("not this one")
+    if job.name == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job.name.upper()
+
+
+def name_late(job, check):
+    """The name in capitals, after a while."""
+    time.sleep(0.3)
+    return job.name.upper()

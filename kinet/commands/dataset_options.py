@@ -17,6 +17,7 @@ from kinet.errors import PluginError, SettingsError
 from kinet.extraction.readings import AUTOMATIC
 
 if TYPE_CHECKING:
+    from kinet.cluster import Cluster
     from kinet.datasets import Dataset, Found, HpcpDataset
     from kinet.extraction import Report
 
@@ -34,7 +35,9 @@ class DatasetOptions:
     files: Mapping[str, Path]
     listed: list[tuple[str, str]] = field(default_factory=list)
 
-    def prepare(self, folder: Path, out: Path, workers: int | None) -> Callable[..., Report]:
+    def prepare(
+        self, folder: Path, out: Path, workers: int | Cluster | None
+    ) -> Callable[..., Report]:
         """Read the folder, tell what is there; returns what makes the features, given `progress`.
 
         Raises
@@ -190,7 +193,7 @@ def _names(belongs: Callable[[Dataset], bool]) -> str:
 
 
 def _check_rest(
-    dataset: Dataset, sources: Sequence[Path], workers: int | None, songs_by: str
+    dataset: Dataset, sources: Sequence[Path], workers: int | Cluster | None, songs_by: str
 ) -> None:
     """Refuse what does not go with this data set.
 
@@ -205,7 +208,8 @@ def _check_rest(
     if songs_by != AUTOMATIC:
         raise click.UsageError("--songs-by is for folders of your own, not for --dataset.")
     if workers is not None and not isinstance(dataset, AudioDataset):
-        raise click.UsageError(f"--workers is for audio; {dataset.name} has none.")
+        option = "--workers" if isinstance(workers, int) else "--cluster"
+        raise click.UsageError(f"{option} is for audio; {dataset.name} has none.")
 
 
 def _check_files(dataset: Dataset, files: Mapping[str, Path]) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kinet.commands.dataset_options import DatasetOptions, dataset_options
-from kinet.commands.options import path_type, plugin_option
+from kinet.commands.options import path_type, plugin_option, workers_options
 from kinet.commands.output import json_option, progress_bar, say, show_json, tracks_progress
 from kinet.extraction.readings import AUTOMATIC, READINGS, TAGS
 
 if TYPE_CHECKING:
+    from kinet.cluster import Cluster
     from kinet.extraction import Report
     from kinet.extraction.naming import Source
     from kinet.extraction.readings import Reading
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 @click.command("extract")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=path_type)
 @click.option("--out", metavar="DIR", type=path_type, required=True, help="Folder for features.")
-@click.option("--workers", type=click.IntRange(1), help="Processes. By default one for every core.")
 @click.option(
     "--songs-by",
     type=click.Choice((AUTOMATIC, *READINGS)),
     default=AUTOMATIC,
     help="What makes files of a folder one song; told before the work begins.",
 )
+@workers_options
 @json_option
 @plugin_option
 @click.pass_context
@@ -41,7 +42,7 @@ def command(
     ctx: click.Context,
     sources: tuple[Path, ...],
     out: Path,
-    workers: int | None,
+    workers: int | Cluster | None,
     songs_by: str,
     as_json: bool,
     dataset: DatasetOptions | None,

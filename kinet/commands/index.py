@@ -17,13 +17,13 @@ from kinet.commands.libraries import (
     place_type,
     say_added,
     settle,
-    workers_option,
 )
-from kinet.commands.options import engine_options, path_type
+from kinet.commands.options import engine_options, path_type, workers_options
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 from kinet.extraction.readings import READINGS
 
 if TYPE_CHECKING:
+    from kinet.cluster import Cluster
     from kinet.library import Added, Library
     from kinet.library.calibration import Calibration
 
@@ -58,7 +58,7 @@ def opened(path: Path | Address, model: str | None = None) -> Iterator[Library]:
 )
 @model_name_option
 @engine_options
-@workers_option
+@workers_options
 @json_option
 @click.pass_context
 def add(
@@ -69,7 +69,7 @@ def add(
     model_file: str | None,
     backend: str | None,
     gpu: str | None,
-    workers: int | None,
+    workers: int | Cluster | None,
     as_json: bool,
 ) -> None:
     """Add recordings to LIBRARY, which is made if it is not there.

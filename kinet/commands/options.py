@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import click
 
 from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_gpus
+from kinet.cluster import Cluster
 from kinet.data.tracks import Track, present, read_tracks
-from kinet.errors import BackendError, DataError
+from kinet.errors import BackendError, DataError, SettingsError
 from kinet.peers import ALONE, Place
 from kinet.plugins import import_file
 
@@ -70,6 +71,30 @@ def list_option(part: str, *names: str) -> Callable[[F], F]:
         callback=lambda _, __, given: given or default_list(part),
         help=f"The {_PARTS[part]} list.  [default: the {META}/*-{part}]",
     )
+
+
+def workers_options(command: F) -> F:
+    """``--workers`` and ``--cluster``; the command gets ``workers``, or None."""
+
+    @functools.wraps(command)
+    def with_workers(*args: Any, workers: int | None, cluster: str | None, **rest: Any) -> Any:
+        if workers is not None and cluster is not None:
+            raise click.UsageError("--workers are of this machine; give them or --cluster.")
+        try:
+            who = workers if cluster is None else Cluster(cluster)
+        except SettingsError as error:
+            raise click.UsageError(f"--cluster: {error}.") from error
+        return command(*args, workers=who, **rest)
+
+    with_workers = click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="The workers of a Dask cluster, by the address of its scheduler, tcp://host:port, in "
+        "place of processes of this machine. They see the same files under the same paths.",
+    )(with_workers)
+    return click.option(
+        "--workers", type=click.IntRange(1), help="Processes; by default one for every core."
+    )(with_workers)  # type: ignore[return-value]
 
 
 def engine_options(command: F) -> F:

@@ -6,18 +6,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from kinet.backend import cores
 from kinet.config import FeatureConfig
 from kinet.data.manifest import require_own
-from kinet.errors import DataError, SettingsError
+from kinet.errors import DataError
 from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
 from kinet.extraction.naming import Source
 from kinet.extraction.recording import extract_file, make
 from kinet.extraction.sources import distinct
 from kinet.files import writing_to
 from kinet.locks import alone_in
+from kinet.processes import Workers, workers_of
 from kinet.reading import show_path
-from kinet.workers import work_off
 
 # What decoding and analysing may take, in bytes; a minute or an hour of sound takes the same.
 MEMORY = 2**30
@@ -43,7 +42,7 @@ def extract_all(
     sources: Sequence[Source],
     out: str | os.PathLike[str],
     config: FeatureConfig | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Make the feature files of many recordings that are not there yet.
@@ -63,10 +62,11 @@ def extract_all(
         Folder for the features, made if it is not there.
     config : FeatureConfig, optional
         By default the settings of the published data.
-    workers : int, optional
+    workers : int or kinet.processes.Workers, optional
         Processes, by default one for every core; with 1 no process is started. With more than
         one a script needs its ``if __name__ == "__main__":``, as all that start processes. On
-        Linux each of them may take 1 GiB; a recording that wants more is one that fails.
+        Linux each of them may take 1 GiB; a recording that wants more is one that fails. Or a
+        `kinet.cluster.Cluster`, whose workers see recordings and folder under the same paths.
     progress : callable, optional
         Called with the number of recordings that were worked at, of all that are to be, and the
         seconds of sound in them.
@@ -81,11 +81,11 @@ def extract_all(
     ------
     DataError
         If the folder cannot be made, holds features with other or unknown settings, or another
-        run is at work in it.
+        run is at work in it, or a cluster cannot do the work, or not any more.
     ExtractionStopped
         If a file cannot be written, the disk being full for example. What is finished stays.
     SettingsError
-        If `workers` is below 1.
+        If `workers` is below 1, or a cluster is meant and Dask not installed.
 
     Examples
     --------
@@ -98,8 +98,7 @@ def extract_all(
     ...     [entry.vectors for entry in report.done], Path(folder, "a_1.npy").exists()
     ([4], True)
     """
-    if workers is not None and workers < 1:
-        raise SettingsError(f"workers is {workers}; allowed: an integer from 1")
+    those = workers_of(workers)
     ordered = distinct(sources)
     folder, config = Path(out), config or FeatureConfig()
     # The manifest of a second run would lack what this one makes.
@@ -111,7 +110,8 @@ def extract_all(
         with writing_to(folder):
             batch.begin()
         try:
-            work_off(make, jobs, workers or cores(), batch.finished, MEMORY)
+            shared = [folder, *(job.recording for job in jobs[:1])]
+            those.work_off(make, jobs, batch.finished, "extract", shared, MEMORY)
         finally:
             remove_temporaries(folder)
             batch.save()

@@ -162,7 +162,9 @@ class Batch:
             self._skipped.append(entry)
             self._enter(entry)
             return
-        self._planned[Job(source.path, self._path(source), self._config)] = source, entry
+        # Who does the job may be in another folder.
+        target = Path(os.path.abspath(self._path(source)))
+        self._planned[Job(Path(path), target, self._config)] = source, entry
 
     def begin(self) -> None:
         """Write what all depends on, before any work; raises OSError."""

@@ -64,6 +64,11 @@ class Job:
     target: Path
     config: FeatureConfig
 
+    @property
+    def name(self) -> str:
+        """Song and version."""
+        return self.target.stem
+
 
 @dataclass(frozen=True)
 class Made:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kinet.backend import cores
 from kinet.embeddings import Embedder
-from kinet.errors import DataError, KinetError, SettingsError
+from kinet.errors import DataError, KinetError
 from kinet.extraction.naming import Source
 from kinet.extraction.recording import Refused
 from kinet.extraction.searching import audio_files
@@ -20,8 +19,9 @@ from kinet.library.pieces import embed_pieces
 from kinet.library.rows import File, Sound
 from kinet.library.sounds import SoundFile, SoundJob, file_tags, read_sound
 from kinet.library.store import Store
+from kinet.processes import Workers, workers_of
 from kinet.reading import PathLike, reason, show_path
-from kinet.workers import Death, work_off
+from kinet.workers import Death
 
 #: Called with the files that were worked at, all that are to be, and the seconds of their sound.
 Progress = Callable[[int, int, float], object]
@@ -72,7 +72,7 @@ def add_files(
     store: Store,
     load: Callable[[], Embedder],
     inputs: Iterable[PathLike | Source],
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress | None = None,
 ) -> Added:
     """Put recordings into a library; each is in it wholly or not at all, whenever this is killed.
@@ -86,8 +86,8 @@ def add_files(
     inputs : iterable of path or Source
         Files, folders, CSV files as of `kinet.extraction.sources.read_sources`, which state songs,
         or records that do.
-    workers : int, optional
-        Processes, by default one for every core.
+    workers : int or kinet.processes.Workers, optional
+        Processes, by default one for every core; or a `kinet.cluster.Cluster`.
     progress : callable, optional
 
     Returns
@@ -100,14 +100,13 @@ def add_files(
         If an input is missing or holds no audio, or the library cannot be written; what was added
         before stays.
     SettingsError
-        If `workers` is below 1.
+        If `workers` is below 1, or a cluster is meant and Dask not installed.
     """
-    if workers is not None and workers < 1:
-        raise SettingsError(f"workers is {workers}; allowed: an integer from 1")
+    those = workers_of(workers)
     work = _Adding(store, load, progress or (lambda done, total, seconds: None))
     work.plan(inputs)
     jobs = work.jobs()
-    work_off(read_sound, jobs, min(workers or cores(), max(1, len(jobs))), work.finished)
+    those.work_off(read_sound, jobs, work.finished, "read", [job.path for job in jobs[:1]])
     return work.report
 
 

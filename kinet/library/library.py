@@ -28,6 +28,7 @@ from kinet.library.snapshot import Snapshot, take_snapshot
 from kinet.library.sounds import SoundFile
 from kinet.library.store import Store, require_same
 from kinet.library.upkeep import Compacted, calibrate_library, faults_of, merge_into
+from kinet.processes import Workers
 from kinet.reading import PathLike, show_path
 
 
@@ -179,7 +180,7 @@ class Library:
     def add(
         self,
         inputs: Iterable[PathLike | Source],
-        workers: int | None = None,
+        workers: int | Workers | None = None,
         progress: Progress | None = None,
     ) -> Added:
         """Add recordings, as `kinet.library.adding.add_files`; what is known is not read again."""

@@ -31,6 +31,11 @@ class SoundJob:
     config: FeatureConfig
     longest: float = math.inf
 
+    @property
+    def name(self) -> str:
+        """That of the file."""
+        return self.path.name
+
 
 @dataclass(frozen=True)
 class SoundFile:
