@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import cluster_kills
 import numpy as np
@@ -203,6 +204,18 @@ def test_workers_that_do_not_see_the_files_are_refused(address, tmp_path):
     missing = tmp_path / "elsewhere"
     with pytest.raises(DataError, match=r"it does not see .*elsewhere; need a file system that"):
         work(address, worker_functions.name_or_die, ["a"], shared=[tmp_path, missing])
+
+
+def test_a_worker_without_kinet_is_refused_and_one_that_died_is_not():
+    said = {"tcp://a:1": OSError("closed")}
+    client = SimpleNamespace(
+        wait_for_workers=lambda *_, **__: None, run=lambda *_, **__: dict(said)
+    )
+    look = Cluster("tcp://s:1")._look_at_workers
+    look(client, [])
+    said["tcp://b:1"] = ModuleNotFoundError("No module named 'kinet'")
+    with pytest.raises(DataError, match=r"^worker tcp://b:1 of .* No module named 'kinet'$"):
+        look(client, [])
 
 
 def test_a_cluster_without_workers_is_told(monkeypatch):
