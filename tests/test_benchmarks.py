@@ -546,7 +546,7 @@ def test_the_section_of_processes_compares_them():
         "largest_difference_by_threads": 0.002,
     }
     text = page({"processes": report})
-    assert "| 2 | 1 | 16.0 |" in text
+    assert "| 2 | 1 | 16 |" in text
     assert "1.6 x as fast as one of a thread" in text
     assert "at most, those of one process with one thread and with more by 2.0e-03" in text
 
