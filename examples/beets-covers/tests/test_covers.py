@@ -59,8 +59,8 @@ class Beets:
         monkeypatch.setenv("BEETSDIR", str(folder))
         monkeypatch.setenv("HOME", str(folder))
         # Everything in this process, which is at work already.
-        for room in ("adding", "queries"):
-            monkeypatch.setattr(f"kinet.library.{room}.cores", lambda: 1)
+        for room in ("processes", "library.queries"):
+            monkeypatch.setattr(f"kinet.{room}.cores", lambda: 1)
         self.configure()
         self._begin()
         self.library = Library(str(self.database), str(music))
