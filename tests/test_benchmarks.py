@@ -552,7 +552,8 @@ def test_the_section_of_processes_compares_them():
 
 
 def test_the_committed_pages_are_what_the_figures_give():
-    expected = document.pages(document.read_reports(document.RESULTS))
+    cards = document.read_cards(document.WEIGHTS)
+    expected = document.pages(document.read_reports(document.RESULTS), cards)
     there = {path.name for path in (document.DOCS / "benchmarks").iterdir()}
     assert there == {Path(name).name for name in expected if name.startswith("benchmarks/")}
     for name, text in expected.items():

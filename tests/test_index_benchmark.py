@@ -14,7 +14,7 @@ from works import tune
 
 from kinet.library import queries
 from kinet.library.calibration import Calibration
-from kinet.versions.note_pack import packed, write_note_pack
+from kinet.versions.note_pack import Record, packed, write_note_pack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -24,6 +24,7 @@ import index_accuracy
 import index_growth
 import index_speed
 import postgres as postgres_benchmark
+from train_small import material_of
 
 
 @pytest.fixture(autouse=True)
@@ -192,3 +193,11 @@ def test_recordings_are_ranked_as_find_ranks_them():
     # Listed are 2, 0 and 3; the query is 1. The first two are aligned.
     scores = index_accuracy.realigned([(2, 0.9), (0, 0.8), (3, 0.7)], {2: 0.1, 0: 0.4})
     assert np.argsort(-scores).tolist() == [0, 2, 3, 1]
+
+
+def test_material_is_counted_by_source_and_licence():
+    records = [
+        Record("a", "a.mid", source, licence, str(number))
+        for number, (source, licence) in enumerate((("x", "MIT"), ("w", "CC0"), ("x", "MIT")))
+    ]
+    assert material_of(records) == ["1 works of w (CC0)", "2 works of x (MIT)"]
