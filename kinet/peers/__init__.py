@@ -67,10 +67,10 @@ class Place:
 
         Examples
         --------
-        >>> Place(1, 2, "localhost:1234").part_of_batch(7)
+        >>> Place(1, 2, "localhost:1234").part_of_batch(6, 2)
         Traceback (most recent call last):
-        kinet.errors.SettingsError: a batch has 7 tracks, and 2 processes with 1 devices each \
-share it; allowed: batches of a multiple of 2 tracks, by --batch-size and --versions-per-song
+        kinet.errors.SettingsError: a batch has 6 tracks, and 2 processes with 2 devices each \
+share it; allowed: batches of a multiple of 4 tracks, by --batch-size and --versions-per-song
         """
         if self.others and size % (self.count * devices):
             raise SettingsError(
