@@ -163,14 +163,14 @@ def openvino_files(model: Any, batch: np.ndarray, folder: Path) -> dict[str, Emb
     except ImportError:
         return {}
     from kinet.export import openvino_file
-    from kinet.inference import simplified
+    from kinet.inference.twelve_rows import with_twelve_rows
 
     files = {}
     for precision in OPENVINO:
         path, scratch = folder / f"{precision}.xml", folder / precision
         scratch.mkdir()
         description = json.dumps({"precision": precision})
-        openvino_file.write(simplified(model), path, description, scratch)
+        openvino_file.write(with_twelve_rows(model), path, description, scratch)
         if precision != "float32":
             openvino_file.reduce_precision(path, precision, batch, scratch)
         files[f"OpenVINO {precision}"] = openvino_file.load(path)

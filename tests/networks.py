@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kinet.inference import simplified
+from kinet.inference.twelve_rows import with_twelve_rows
 from kinet.layers import PitchRows
 
 SMALL = {"channels": 16, "time_field": 12, "vectors": 110, "embedding_size": 16}
@@ -46,4 +46,4 @@ def network_of(part, draw):
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
     rng = np.random.default_rng(0)
     model.set_weights([draw(rng, w.shape) for w in model.weights])
-    return model, simplified(model)
+    return model, with_twelve_rows(model)

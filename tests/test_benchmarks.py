@@ -283,7 +283,7 @@ def test_each_step_is_taken_away_alone(here, tmp_path, monkeypatch):
     plain, attended = report["cells"]
     assert (plain["attention"], attended["attention"]) == ("none", "channel,temporal")
     assert set(plain["over"]) == set(plain["embeddings_per_second"]) - {"all steps"}
-    steps = {"folding", "joined attention", "pieces"}
+    steps = {"joined attention", "pieces"}
     if BACKEND != "torch":  # whose convolutions stay as they are
         steps |= {"transformed convolutions", "pitch Fourier", "minimal filtering"}
     beside = {"original", "OpenVINO float32"}

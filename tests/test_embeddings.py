@@ -13,8 +13,9 @@ from kinet.config import ModelConfig
 from kinet.data.tracks import Track
 from kinet.embeddings import Embedder, embed_arrays, embed_tracks, fast_embedder, usable_vectors
 from kinet.errors import DataError, SettingsError
-from kinet.inference import fast_form, simplified, steps
+from kinet.inference import fast_form, steps
 from kinet.inference.convolutions import with_fast_convolutions
+from kinet.inference.twelve_rows import with_twelve_rows
 from kinet.model import build_embedder
 
 CONFIG = ModelConfig(
@@ -93,8 +94,8 @@ def test_what_is_trained_later_does_not_reach_the_fast_form(model):
 
 
 def test_transforms_are_taken_only_where_a_compiler_fuses_their_steps(monkeypatch):
-    always = ["12 rows", "folding", "joined attention"]
-    transformed = [*always[:2], "transformed convolutions", always[2]]
+    always = ["12 rows", "joined attention"]
+    transformed = ["12 rows", "transformed convolutions", "joined attention"]
     assert list(steps()) == (transformed if can_fuse() else always)
     monkeypatch.setattr("kinet.backend.on_cpu", lambda: False)
     assert list(steps()) == always
@@ -103,7 +104,7 @@ def test_transforms_are_taken_only_where_a_compiler_fuses_their_steps(monkeypatc
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_compiled_model_takes_any_shape(model, fused):
     run = compiled_for_inference(
-        with_fast_convolutions(simplified(model)) if fused else model, fused
+        with_fast_convolutions(with_twelve_rows(model)) if fused else model, fused
     )
     for shape in ((1, 110, 12), (3, 101, 12)):
         batch = np.random.default_rng(0).random(shape, np.float32)

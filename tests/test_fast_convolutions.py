@@ -12,11 +12,11 @@ from networks import SMALL, count, hpcp, rows_of, settle
 from quick import ONE_OF_MANY
 
 from kinet.config import ModelConfig
-from kinet.inference import simplified
 from kinet.inference.convolutions import FAST, count_fast, with_fast_convolutions
 from kinet.inference.fourier import FourierConvolution
 from kinet.inference.minimal_filtering import DilatedWinogradConvolution, WinogradConvolution
 from kinet.inference.pitch_fourier import PitchFourierConvolution
+from kinet.inference.twelve_rows import with_twelve_rows
 from kinet.layers import PitchRows, PitchWrap
 from kinet.model import build_embedder
 
@@ -105,11 +105,11 @@ def test_mixed_precision_stays_what_it_is():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build_embedder(ModelConfig("simple", 2, (), "unrolled", **SMALL))
-        folded = with_fast_convolutions(simplified(model))
+        circular = with_fast_convolutions(with_twelve_rows(model))
     finally:
         keras.config.set_dtype_policy("float32")
-    assert folded.get_layer("stage1_kernel_conv").compute_dtype == "bfloat16"
-    assert count_fast(folded) == 0
+    assert circular.get_layer("stage1_kernel_conv").compute_dtype == "bfloat16"
+    assert count_fast(circular) == 0
 
 
 def assert_computes(layer, x, weights, bias, expected):
@@ -191,11 +191,11 @@ def test_a_dilated_convolution_is_the_direct_one(columns, dilation, rows, vector
 def test_transformed_convolutions_are_taken_where_they_pay(settings, replaced):
     keras.utils.set_random_seed(1)
     model = settle(build_embedder(settings), settings.vectors)
-    folded = simplified(model)
-    fast = with_fast_convolutions(folded)
+    circular = with_twelve_rows(model)
+    fast = with_fast_convolutions(circular)
     kinds = (FourierConvolution, PitchFourierConvolution, WinogradConvolution)
     assert {kind: count(fast, kind) for kind in kinds if count(fast, kind)} == replaced
-    assert count(fast, PitchWrap) == count(folded, PitchWrap) - sum(replaced.values())
+    assert count(fast, PitchWrap) == count(circular, PitchWrap) - sum(replaced.values())
     # Wherever anything is transformed, the summary's two are.
     summary = 2 if replaced else 0
     assert count(fast, DilatedWinogradConvolution) == summary

@@ -9,12 +9,12 @@ from keras import layers, ops
 from networks import SMALL, count, hpcp, network_of, rows_of
 
 from kinet.config import ModelConfig
-from kinet.inference import simplified
 from kinet.inference.joined_attention import (
     JoinedAttention,
     JoinedAttentionMaximum,
     with_joined_attention,
 )
+from kinet.inference.twelve_rows import with_twelve_rows
 from kinet.layers import AxisAttention, LocalTimeAttention, PitchRows
 from kinet.model import build_embedder
 
@@ -113,7 +113,7 @@ def test_joined_attention_keeps_its_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build_embedder(ModelConfig("simple", 2, ("channel",), "circular", **SMALL))
-        joined = with_joined_attention(simplified(model))
+        joined = with_joined_attention(with_twelve_rows(model))
     finally:
         keras.config.set_dtype_policy("float32")
     last = joined.get_layer("stage1_kernel_act")

@@ -92,13 +92,13 @@ def write_and_run(model: Any, description: str, order: Order) -> list[np.ndarray
     ExportError
         If the converter fails, or the library that runs the file.
     """
-    from kinet.inference import simplified
+    from kinet.inference.twelve_rows import with_twelve_rows
 
     form = order.form
     module = importlib.import_module(form.module)
     step = "converted"
     try:
-        module.write(simplified(model), order.target, description, order.scratch)
+        module.write(with_twelve_rows(model), order.target, description, order.scratch)
         if order.precision != FULL_PRECISION:
             module.reduce_precision(order.target, order.precision, order.tracks, order.scratch)
         step = "run after conversion"

@@ -1,7 +1,7 @@
 """The same function with less to compute: the form of an embedder that embeds long lists.
 
-`fast_form` is all that most need. What it is made of stands in `simplified`, which suits every
-compiler and is what exported files hold, and in `steps`, which depend on where the network runs.
+`fast_form` is all that most need. What it is made of stands in `steps`, which depend on where the
+network runs; exported files hold the first of them, which suits every compiler.
 """
 
 from __future__ import annotations
@@ -16,31 +16,6 @@ if TYPE_CHECKING:
     Step = Callable[[keras.Model], keras.Model]
 
 
-def simplified(model: keras.Model) -> keras.Model:
-    """The embedder on 12 rows, where its function stays the same, without batch normalisation.
-
-    Parameters
-    ----------
-    model : keras.Model
-        An embedder, as `kinet.build` and `kinet.load` give it; it is left as it is.
-
-    Returns
-    -------
-    keras.Model
-        From HPCP ``(B, T, 12)`` to unit rows ``(B, D)``: those of `model` up to rounding.
-
-    Examples
-    --------
-    >>> import kinet
-    >>> model = kinet.build("simple", 2, channels=4, attention=(), pitch_axis="unrolled")
-    >>> [form.layers[1].rows for form in (model, simplified(model))]
-    [23, 12]
-    """
-    for step in _simplifying().values():
-        model = step(model)
-    return model
-
-
 def steps() -> Mapping[str, Step]:
     """The rewritings that pay on the running backend and its device, by name, in their order.
 
@@ -52,8 +27,9 @@ def steps() -> Mapping[str, Step]:
     from kinet.backend import can_fuse, on_cpu
     from kinet.inference.convolutions import with_fast_convolutions
     from kinet.inference.joined_attention import with_joined_attention
+    from kinet.inference.twelve_rows import with_twelve_rows
 
-    found = _simplifying()
+    found = {"12 rows": with_twelve_rows}
     if on_cpu() and can_fuse():  # elsewhere transforms do not pay
         found["transformed convolutions"] = with_fast_convolutions
     return {**found, "joined attention": with_joined_attention}
@@ -90,10 +66,3 @@ def fast_form(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         model = step(model)
     run = compiled(model)
     return in_pieces(run, piece_size(model)) if on_cpu() else run
-
-
-def _simplifying() -> dict[str, Step]:
-    from kinet.inference.folding import with_folded_normalisation
-    from kinet.inference.twelve_rows import with_twelve_rows
-
-    return {"12 rows": with_twelve_rows, "folding": with_folded_normalisation}
