@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from quick import ONCE
 
 import kinet
 from kinet import export as exporting
@@ -312,6 +313,7 @@ class TestTarget:
         assert self.content(done) == before
         assert [path.name for path in done.parent.iterdir()] == [done.name]
 
+    @ONCE
     def test_a_damaged_model_is_named(self, models, tmp_path):
         damaged = tmp_path / "damaged.keras"
         with zipfile.ZipFile(models["fixed"]) as source, zipfile.ZipFile(damaged, "w") as copy:
@@ -612,6 +614,7 @@ def test_metadata_of_something_else(tmp_path):
 
 
 class TestCommand:
+    @ONCE
     @needs(ANY)
     def test_the_newest_model_is_taken_and_force_replaces(
         self, models, exports, tmp_path, monkeypatch, capsys

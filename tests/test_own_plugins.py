@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from quick import ONE_OF_MANY
+from quick import ONCE, ONE_OF_MANY
 from test_training import write_layout
 
 import kinet
@@ -296,6 +296,7 @@ def test_a_process_gets_the_files_of_a_models_plug_ins_alone(layout):
     assert [path.name for path in found] == ["gated.py"]
 
 
+@ONCE
 @pytest.mark.skipif(ANY is None, reason="no library here that writes a format")
 def test_a_model_with_layers_of_a_file_is_exported_by_a_process_that_gets_the_file(
     layout, capsys, plugins_forgotten

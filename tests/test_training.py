@@ -17,7 +17,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from quick import ONE_OF_MANY
+from quick import ONCE, ONE_OF_MANY
 
 import kinet
 from kinet.backend import on_cpu
@@ -154,6 +154,7 @@ def test_killed_while_it_works_a_run_resumes_to_the_same_weights(trained, layout
     assert_same_run(last, trained / "models/whole/last.keras")
 
 
+@ONCE
 def test_killed_while_it_saves_the_old_checkpoint_stays_and_the_run_resumes(trained, layout):
     # It dies in the middle of writing the second epoch's checkpoint; the next time, just before
     # the finished file takes its name.
