@@ -122,7 +122,7 @@ def core_hours(costs: Report, search: Report, formats: Report, add: Report) -> d
         + FOUND_AMONG * costs["seconds_to_group_a_pair"]
     ) / HOUR
     found["duplicates, products"] = pieces * costs["pieces_of_a_track"] * _of_a_product(search)
-    found["duplicates, products"] *= MILLION * MILLION / HOUR
+    found["duplicates, products"] *= MILLION * MILLION / 2 / HOUR
     aligned = MILLION * costs["pairs_aligned"] / costs["tracks"]
     found["duplicates, alignment"] = aligned * costs["seconds_to_group_a_pair"] / HOUR
     return found
@@ -151,7 +151,7 @@ def _costs(costs: Report, spent: Mapping[str, float], reports: Reports) -> str:
     how = {
         "find, a query": "one query of the same length in a library of a million, computed from "
         "products of 16 rows at once and 20 alignments",
-        "duplicates, products": "every row with every row, computed from the same products",
+        "duplicates, products": "every row with every row, once, computed from the same products",
         "duplicates, alignment": "as many pairs for a track as in the library that was measured",
     }
     rows = [(what, number(hours), how.get(what)) for what, hours in spent.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -11,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from index_speed import BLOCK, made_up, make_library, open_library, put_in, timed
+from index_speed import made_up, make_library, open_library, put_in, timed
 from machine import in_a_process, peak_mib
 from threadpoolctl import threadpool_limits
 
 from kinet.library import Library
-from kinet.library.groups import AT_ONCE, nearest_of
+from kinet.library.candidates import candidates
 from kinet.library.snapshot import Snapshot
 from kinet.library.store import Store
 from kinet.versions.notes import Notes, Timbre
@@ -27,6 +28,8 @@ PAGE = 4096
 # Vectors of a track that is grouped: some three minutes.
 VECTORS = 390
 VERSIONS = 2
+# Embeddings whose products are measured at once, with so many.
+_ROWS, _COLUMNS = 2048, 640
 
 
 def grown(there: int, more: int, size: int) -> dict[str, Any]:
@@ -69,8 +72,8 @@ def _bytes_written() -> int:
 def paired(recordings: int, pieces: int, size: int, budget: float) -> dict[str, Any]:
     """The candidates of `duplicates`: every embedding compared with every other.
 
-    What takes longer than `budget` seconds is measured on some of the recordings, with all others,
-    which grows with their number.
+    What would take longer than `budget` seconds is measured on a part of the recordings: it grows
+    with the square of their number.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "library.sqlite")
@@ -81,39 +84,35 @@ def paired(recordings: int, pieces: int, size: int, budget: float) -> dict[str, 
 def _paired(path: Path, budget: float) -> dict[str, Any]:
     snapshot = open_library(path)
     count = len(snapshot.numbers)
-    first = _seconds_of_products(snapshot)
-    rounds = -(-count // AT_ONCE)
-    # It takes some two times as long as the products.
-    some = max(1, min(rounds, round(budget / 2 / max(first, 1e-6))))
-    found: dict[tuple[int, int], float] = {}
-    started = time.perf_counter()
-    for begin in range(0, some * AT_ONCE, AT_ONCE):
-        found |= nearest_of(snapshot, begin, min(begin + AT_ONCE, count))
-    seconds = time.perf_counter() - started
+    products = _seconds_of_products(snapshot)
+    # It takes less than twice as long as the products.
+    some = min(count, max(2, round(count * math.sqrt(budget / (2 * products)))))
+    seconds, found = timed(lambda: candidates(snapshot.part(0, some)))
     return {
         "recordings": count,
         "embeddings": len(snapshot.vectors),
         "size": snapshot.vectors.shape[1],
-        "measured_recordings": min(count, some * AT_ONCE),
+        "measured_recordings": some,
         "seconds": round(seconds, 1),
-        "seconds_for_all": round(seconds * rounds / some, 1),
-        "seconds_of_products_for_all": round(first * rounds, 1),
+        "seconds_for_all": round(seconds * (count / some) ** 2, 1),
+        "seconds_of_products_for_all": round(products, 1),
         "pairs": len(found),
         "peak_rss_mib": round(peak_mib(), 1),
     }
 
 
 def _seconds_of_products(snapshot: Snapshot) -> float:
-    """The products alone, of as many recordings as are compared at once."""
+    """The products alone: each embedding with each, once."""
     rows = snapshot.vectors
-    columns = np.array(rows[: snapshot.starts[min(AT_ONCE, len(snapshot.numbers))]]).T
+    columns = np.array(rows[:_COLUMNS]).T
 
     def multiply() -> None:
-        for begin in range(0, len(rows), BLOCK):
-            rows[begin : begin + BLOCK] @ columns
+        for begin in range(0, len(rows), _ROWS):
+            rows[begin : begin + _ROWS] @ columns
 
     multiply()
-    return min(timed(multiply)[0] for _ in range(3))
+    part = columns.shape[1] / len(rows)
+    return min(timed(multiply)[0] for _ in range(3)) / part / 2
 
 
 def played(seed: int, version: int) -> np.ndarray:

@@ -118,5 +118,5 @@ def test_core_hours_by_hand():
     assert found["add"] == pytest.approx(2.5)
     # 2 x 2 pieces, twice as long as the rows that were measured: 8 products of 2e-6 core-seconds.
     assert found["find, a query"] * 3600 == pytest.approx(8 * 2e-6 * 1e6 + 20 * 0.5)
-    assert found["duplicates, products"] * 3600 == pytest.approx(8 * 2e-6 * 1e12)
+    assert found["duplicates, products"] * 3600 == pytest.approx(8 * 2e-6 * 1e12 / 2)
     assert found["duplicates, alignment"] * 3600 == pytest.approx(3e6 * 0.5)

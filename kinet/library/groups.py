@@ -9,17 +9,13 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from kinet.library.candidates import candidates
 from kinet.library.finding import Match, Shelf, compare_pairs, require_range
 from kinet.library.rows import File
-from kinet.library.snapshot import Snapshot
 from kinet.matching import Passage
 
 #: The score from which on two recordings are taken for versions of one song.
 GROUPED_FROM = 0.5
-# Recordings that each is aligned with.
-_CANDIDATES = 10
-#: Recordings that are compared with all at once.
-AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def groups_of(
     threshold : float
         Of the probability, or of a library without calibration the score; in [0, 1].
     progress : callable, optional
-        Called with the number of pairs that are aligned, and of all.
+        Called with the number of pairs that are compared, and of all; then of those aligned.
 
     Returns
     -------
@@ -83,39 +79,13 @@ def groups_of(
     require_range(1, threshold)
     best: dict[int, Match] = {}
     joined = []
-    for (one, other), match in compare_pairs(shelf, candidates(shelf.snapshot), progress):
+    for (one, other), match in compare_pairs(shelf, candidates(shelf.snapshot, progress), progress):
         if match.confidence >= threshold:
             joined.append((one, other))
             for place, seen in ((one, match), (other, _seen_from(match, shelf, one))):
                 if place not in best or seen.confidence > best[place].confidence:
                     best[place] = seen
     return _grouped(shelf, joined, best)
-
-
-def candidates(snapshot: Snapshot) -> dict[tuple[int, int], float]:
-    """Pairs of places that are worth aligning, with their similarities; the lesser place first."""
-    count = len(snapshot.numbers)
-    pairs: dict[tuple[int, int], float] = {}
-    for begin in range(0, count if count > 1 else 0, AT_ONCE):
-        pairs |= nearest_of(snapshot, begin, min(begin + AT_ONCE, count))
-    return dict(sorted(pairs.items()))
-
-
-def nearest_of(snapshot: Snapshot, begin: int, end: int) -> dict[tuple[int, int], float]:
-    """As `candidates`, of the recordings from one place to before another."""
-    starts = snapshot.starts
-    found = snapshot.similarities(
-        [snapshot.vectors[starts[i] : starts[i + 1]] for i in range(begin, end)]
-    )
-    kept = min(_CANDIDATES, len(snapshot.numbers) - 1)
-    pairs: dict[tuple[int, int], float] = {}
-    for place, similarities in enumerate(found, start=begin):
-        corrected = 2 * similarities - snapshot.hubs
-        corrected[place] = -np.inf
-        for other in np.argpartition(-corrected, kept - 1)[:kept]:
-            pair = (min(place, int(other)), max(place, int(other)))
-            pairs[pair] = float(similarities[other])
-    return pairs
 
 
 def _seen_from(match: Match, shelf: Shelf, place: int) -> Match:

@@ -329,7 +329,7 @@ class Library:
         threshold : float
             As of `find`, of two recordings of a group.
         progress : callable, optional
-            Called with the number of pairs that are aligned, and of all.
+            Called with the number of pairs that are compared, and of all; then of those aligned.
 
         Returns
         -------

@@ -78,10 +78,10 @@ class Snapshot:
         stacked = np.concatenate(queries).T
         counts = np.array([len(rows) for rows in queries])
         firsts = np.cumsum(counts) - counts
-        for begin, end in self._blocks(min(_BLOCK, 1 + _PRODUCTS // stacked.shape[1])):
+        for begin, end in self.blocks(min(_BLOCK, 1 + _PRODUCTS // stacked.shape[1])):
             products = self.vectors[self.starts[begin] : self.starts[end]] @ stacked
             if len(products) > end - begin:
-                products = _largest(products, self.starts[begin : end + 1])
+                products = largest(products, self.starts[begin : end + 1])
             if len(firsts) < products.shape[1]:
                 products = np.add.reduceat(products, firsts, axis=1) / counts
             found[:, begin:end] = products.T
@@ -95,9 +95,8 @@ class Snapshot:
             *(self.numbers[begin:end], self.hashes[begin:end], self.hubs[begin:end]),
         )
 
-    def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
+    def blocks(self, rows: int, begin: int = 0) -> Iterator[tuple[int, int]]:
         """First recordings and ends of so many rows at a time, or of one recording."""
-        begin = 0
         while begin < len(self.numbers):
             after = int(np.searchsorted(self.starts, self.starts[begin] + rows, "right")) - 1
             end = max(begin + 1, after)
@@ -105,15 +104,19 @@ class Snapshot:
             begin = end
 
 
-def _largest(products: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+def largest(products: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
     """For each recording the largest value of each column in its rows, which begin at `starts`."""
     # Not `np.maximum.reduceat`, which takes longer than the products themselves.
     firsts, counts = starts[:-1] - starts[0], np.diff(starts)
-    largest = products[firsts]
-    for step in range(1, int(counts.max())):
+    longest = int(counts.max())
+    if counts.min() == longest:
+        alike: NDArray[np.float32] = products.reshape(len(counts), longest, -1).max(axis=1)
+        return alike
+    found = products[firsts]
+    for step in range(1, longest):
         longer = np.flatnonzero(counts > step)
-        largest[longer] = np.maximum(largest[longer], products[firsts[longer] + step])
-    return largest
+        found[longer] = np.maximum(found[longer], products[firsts[longer] + step])
+    return found
 
 
 def prefix_of(sha256: bytes) -> np.uint64:
