@@ -171,8 +171,9 @@ def _pairs(found: Report) -> str:
     )
     return (
         f"Every embedding of {found['recordings']:,} recordings, {found['embeddings']:,} of "
-        f"{found['size']} numbers, compared with every other: {how}. The products alone, each once, "
-        f"take {number(found['seconds_of_products_for_all'])} s. {number(found['peak_rss_mib'])} MiB.\n"
+        f"{found['size']} numbers, compared with every other: {how}. The products alone, each "
+        f"once, take {number(found['seconds_of_products_for_all'])} s. "
+        f"{number(found['peak_rss_mib'])} MiB.\n"
     )
 
 

@@ -112,8 +112,9 @@ class _Lot:
             products = rows @ pieces
             np.maximum(best, products, out=best)
             forth += shares * largest(products, starts)
-        back = np.add.reduceat(best, starts[:-1] - starts[0], axis=0)
-        return forth.T, back / np.diff(starts).astype(np.float32)[:, None]
+        back: NDArray[np.float32] = np.add.reduceat(best, starts[:-1] - starts[0], axis=0)
+        back /= np.diff(starts)[:, None]
+        return forth.T, back
 
 
 class _Nearest:
