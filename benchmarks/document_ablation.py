@@ -8,7 +8,7 @@ from ablation import ALL, ORIGINAL, PIECES, TRANSFORMED
 from tables import SIZE, Cell, distinct, models, name_of, number, of_model, table, times
 
 STEPS = (
-    *("12 rows", "folding", "joined attention", TRANSFORMED, "Fourier", "pitch Fourier"),
+    *("12 rows", "joined attention", TRANSFORMED, "Fourier", "pitch Fourier"),
     *("minimal filtering", PIECES),
 )
 ABOUT = ("model", "batch", "load", "embeddings /s")
