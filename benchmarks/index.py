@@ -26,6 +26,7 @@ import click
 from index_accuracy import found_in
 from index_calibration import learned, read_works
 from index_growth import grouped, grown, paired, read_folder
+from index_others import others
 from index_speed import scan_one
 from machine import write_report
 from train_small import material_of
@@ -54,7 +55,7 @@ def scan(
     repeats: int, sizes: tuple[tuple[int, int, int], ...], is_approximate: bool, out: Path | None
 ) -> None:
     """Search in made-up libraries: recordings, embeddings of each, numbers of one."""
-    rows = [scan_one(*size, repeats, is_approximate) for size in sizes]
+    rows = [scan_one(*size, repeats, others(is_approximate)) for size in sizes]
     write_report({"scan": rows}, LIBRARIES, out)
 
 

@@ -13,8 +13,9 @@ from kinet.data.tracks import read_tracks
 from kinet.evaluation import ranks_without_query
 from kinet.extraction.sources import Source
 from kinet.library import Library
-from kinet.library.finding import Query, Shelf, compared, length_of_shortlist, one_thread, shortlist
+from kinet.library.finding import Shelf, compared, one_thread
 from kinet.library.pieces import HOP, PIECE, embed_pieces
+from kinet.library.shortlisting import Query, length_of_shortlist, shortlist
 from kinet.metrics import from_ranks
 
 SECONDS: tuple[int | None, ...] = (None, 60, 30, 15, 10)
@@ -69,7 +70,7 @@ def of_length(
         ways = {
             "embedding of the whole track": wholes @ query.embeddings[0],
             "windows": similar,
-            "windows, hubs corrected": 2 * similar - snapshot.hubs,
+            "windows, hubs corrected": -query.behind(similar, snapshot.hubs),
         }
         aligned = counts(len(query.hpcp))
         if aligned:

@@ -16,7 +16,8 @@ from kinet.config import FeatureConfig
 from kinet.extraction.sources import Source
 from kinet.library import Library
 from kinet.library.calibration import Calibration, calibrate
-from kinet.library.finding import Match, Shelf, compared, length_of_shortlist, one_thread, shortlist
+from kinet.library.finding import Match, Shelf, compared, one_thread
+from kinet.library.shortlisting import length_of_shortlist, shortlist
 from kinet.versions.dataset import shares_for
 from kinet.versions.generator import make_version
 from kinet.versions.note_pack import PackedWork, read_note_pack

@@ -1,4 +1,4 @@
-"""How fast a library scans, and what stands beside that: NumPy, faiss and usearch.
+"""How fast a library is opened and scanned, beside NumPy.
 
 Embeddings are made-up songs: those of a song are near each other, and all lie near a space of few
 dimensions, as learned ones do. Of rows without any order no index finds anything quickly.
@@ -6,45 +6,48 @@ dimensions, as learned ones do. Of rows without any order no index finds anythin
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import in_a_process, peak_mib
 
+from kinet.embeddings import Embedder
+from kinet.library import Library
+from kinet.library.cache import take_snapshot
+from kinet.library.finding import TOP
 from kinet.library.models import find_model
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.rows import File, Sound
-from kinet.library.snapshot import Snapshot, take_snapshot
+from kinet.library.snapshot import Snapshot
+from kinet.library.sounds import SoundFile
 from kinet.library.store import Store
 
 QUERIES = 100
-NEAREST = 10
-WANTED_RECALL = 0.99
 _DIMENSIONS, _SONG, _NOISE = 24, 5, 0.35
 BLOCK = 2**15
 
+#: From the path of a library and a number of repeats to figures.
+Measure = Callable[[Path, int], dict[str, Any]]
+
 
 def scan_one(
-    recordings: int, pieces: int, size: int, repeats: int, is_approximate: bool
+    recordings: int, pieces: int, size: int, repeats: int, others: Mapping[str, Measure]
 ) -> dict[str, Any]:
-    """One library: made, opened with and without its cache, and searched."""
+    """One library: made, opened with and without its cache, and searched, by others too."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "library.sqlite")
         made, _ = timed(lambda: in_a_process(make_library, path, recordings, pieces, size))
         first, first_peak = in_a_process(open_once, path)
         opened = [in_a_process(open_once, path)[0] for _ in range(3)]
+        finding = in_a_process(find_once, path, repeats)
         figures = in_a_process(searched, path, repeats)
-        beside = {
-            name: in_a_process(function, path, repeats)
-            for name, function in _beside(is_approximate).items()
-        }
+        beside = {name: in_a_process(other, path, repeats) for name, other in others.items()}
         megabytes = path.stat().st_size / 1e6
     return {
         "recordings": recordings,
@@ -55,20 +58,10 @@ def scan_one(
         "seconds_to_open_without_cache": round(first, 2),
         "peak_rss_mib_to_open_without_cache": first_peak,
         "seconds_to_open": round(statistics.median(opened), 3),
+        **finding,
         **figures,
         **beside,
     }
-
-
-def _beside(is_approximate: bool) -> dict[str, Callable[[Path, int], dict[str, Any]]]:
-    found: dict[str, Callable[[Path, int], dict[str, Any]]] = {}
-    if importlib.util.find_spec("faiss"):
-        found["faiss_exact"] = faiss_exact
-        if is_approximate:
-            found["faiss_approximate"] = faiss_approximate
-    if is_approximate and importlib.util.find_spec("usearch"):
-        found["usearch_approximate"] = usearch_approximate
-    return found
 
 
 def made_up(recordings: int, pieces: int, size: int) -> Iterator[np.ndarray]:
@@ -129,6 +122,32 @@ def open_once(path: Path) -> tuple[float, float]:
     return seconds, round(peak_mib(), 1)
 
 
+def find_once(path: Path, repeats: int) -> dict[str, float]:
+    """What `kinet find` takes without reading, embedding and alignment, and the memory of it.
+
+    That of a fresh process, which opens the library and finds once, and of a further query.
+    """
+    started = time.perf_counter()
+    with Library.open(path) as library:
+        size = library._store.identity().size
+        row = np.full((1, size), size**-0.5, np.float32)
+        library._embedder = Embedder(lambda batch: row.repeat(len(batch), 0), size, PIECE, 1, None)
+        read = SoundFile(secrets.token_bytes(32), 1, 1, "", "", np.ones((PIECE, 12)), 60.0)
+
+        def find() -> None:
+            found = library.find_read(Path("query"), read)
+            assert len(found.matches) == min(TOP, len(library._snapshot.numbers))
+
+        find()
+        first = time.perf_counter() - started
+        later = [timed(find)[0] for _ in range(repeats)]
+    return {
+        "seconds_to_open_and_find": round(first, 3),
+        "seconds_to_find": round(statistics.median(later), 4),
+        "peak_rss_mib_to_find": round(peak_mib(), 1),
+    }
+
+
 def drawn(snapshot: Snapshot) -> np.ndarray:
     """Queries (100, D): rows that lie a little beside some of the library's."""
     rng = np.random.default_rng(1)
@@ -178,99 +197,6 @@ def in_rounds(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str,
         for name, step in steps.items():
             seconds[name].append(timed(step)[0])
     return seconds
-
-
-def faiss_exact(path: Path, repeats: int) -> dict[str, Any]:
-    """A flat index of faiss."""
-    import faiss
-
-    snapshot = open_library(path)
-    index = faiss.IndexFlatIP(snapshot.vectors.shape[1])
-    index.add(np.ascontiguousarray(snapshot.vectors))
-    queries = drawn(snapshot)
-    return _of_index(lambda rows: index.search(rows, NEAREST)[1], queries, repeats)
-
-
-def faiss_approximate(path: Path, repeats: int) -> dict[str, Any]:
-    """An inverted file of faiss, of which so many lists are looked at as the recall needs."""
-    import faiss
-
-    snapshot = open_library(path)
-    rows, queries = np.ascontiguousarray(snapshot.vectors), drawn(snapshot)
-    lists = int(4 * np.sqrt(len(rows)))
-    index = faiss.index_factory(rows.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
-    learned = rows[np.sort(np.random.default_rng(2).permutation(len(rows))[: 64 * lists])]
-    built, _ = timed(lambda: (index.train(learned), index.add(rows)))
-
-    def look_at(probes: int) -> Callable[[np.ndarray], np.ndarray]:
-        index.nprobe = min(probes, lists)
-        return lambda some: index.search(some, NEAREST)[1]
-
-    return {"seconds_to_build": round(built, 1)} | _until_recalled(
-        look_at, "lists", rows, queries, repeats
-    )
-
-
-def usearch_approximate(path: Path, repeats: int) -> dict[str, Any]:
-    """A graph of usearch, of which so much is looked at as the recall needs."""
-    from usearch.index import Index
-
-    snapshot = open_library(path)
-    rows, queries = np.ascontiguousarray(snapshot.vectors), drawn(snapshot)
-    index = Index(ndim=rows.shape[1], metric="ip", dtype="f32")
-    built, _ = timed(lambda: index.add(np.arange(len(rows)), rows))
-
-    def look_at(expansion: int) -> Callable[[np.ndarray], np.ndarray]:
-        index.expansion_search = expansion
-        return lambda some: index.search(some, NEAREST).keys.reshape(len(some), -1)
-
-    return {"seconds_to_build": round(built, 1)} | _until_recalled(
-        look_at, "expansion", rows, queries, repeats
-    )
-
-
-def _until_recalled(
-    look_at: Callable[[int], Callable[[np.ndarray], np.ndarray]],
-    name: str,
-    rows: np.ndarray,
-    queries: np.ndarray,
-    repeats: int,
-) -> dict[str, Any]:
-    wanted = nearest(rows, queries)
-    found: dict[str, Any] = {}
-    for effort in (16, 32, 64, 128, 256, 512, 1024):
-        search = look_at(effort)
-        here = search(queries)
-        hits = [len(set(a) & set(b)) for a, b in zip(wanted.tolist(), here.tolist(), strict=True)]
-        found = {name: effort, "recall_at_10": round(sum(hits) / wanted.size, 4)}
-        if found["recall_at_10"] >= WANTED_RECALL:
-            break
-    return found | _of_index(search, queries, repeats)
-
-
-def nearest(rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """The numbers of the ten nearest rows of each query, found by looking at all."""
-    best = np.full((len(queries), NEAREST), -np.inf, np.float32)
-    numbers = np.zeros((len(queries), NEAREST), np.int64)
-    for begin in range(0, len(rows), BLOCK):
-        products = queries @ rows[begin : begin + BLOCK].T
-        values = np.hstack([best, products])
-        own = np.broadcast_to(np.arange(begin, begin + products.shape[1]), products.shape)
-        order = np.argpartition(-values, NEAREST - 1, axis=1)[:, :NEAREST]
-        numbers = np.take_along_axis(np.hstack([numbers, own]), order, axis=1)
-        best = np.take_along_axis(values, order, axis=1)
-    return numbers
-
-
-def _of_index(
-    search: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, repeats: int
-) -> dict[str, Any]:
-    steps = {"one": lambda: search(queries[:1]), "many": lambda: search(queries)}
-    seconds = in_rounds(steps, repeats)
-    return {
-        "one_query_ms": round(1e3 * min(seconds["one"]), 3),
-        "each_of_100_ms": round(1e3 * min(seconds["many"]) / len(queries), 3),
-    }
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:

@@ -22,11 +22,11 @@ from index_speed import searched_in, timed
 from machine import in_a_process, peak_mib, write_report
 
 from kinet.address import place_of
+from kinet.library.cache import take_snapshot
 from kinet.library.models import find_model
 from kinet.library.nearest import build
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.rows import File, Sound
-from kinet.library.snapshot import take_snapshot
 from kinet.library.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

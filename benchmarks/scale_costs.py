@@ -13,9 +13,9 @@ from index_growth import played
 
 from kinet.embeddings import as_embedder
 from kinet.library import Library
+from kinet.library.cache import take_snapshot
 from kinet.library.models import find_model
 from kinet.library.pieces import HOP, PIECE, embed_pieces
-from kinet.library.snapshot import take_snapshot
 
 QUERIES = 10
 
@@ -79,5 +79,5 @@ def _held(library: Library) -> int:
     """Bytes of what a search has in memory of all recordings."""
     with library._store.reading():
         snapshot = take_snapshot(library._store)
-    names = ("vectors", "starts", "numbers", "hashes", "hubs")
+    names = ("vectors", "starts", "numbers", "hashes", "hubs", "copies")
     return sum(getattr(snapshot, name).nbytes for name in names)

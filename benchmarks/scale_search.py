@@ -14,14 +14,15 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from index_speed import BLOCK, nearest
+from index_others import nearest
+from index_speed import BLOCK
 
 import kinet
 from kinet.backend import cores
 from kinet.data.tracks import read_tracks
 from kinet.embeddings import as_embedder
-from kinet.library.finding import Query, shortlist
 from kinet.library.pieces import HOP, PIECE, embed_pieces
+from kinet.library.shortlisting import Query, shortlist
 from kinet.library.snapshot import Snapshot
 from kinet.versions.chorales import write_corpus
 

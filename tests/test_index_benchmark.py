@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from libraries import version, write
 from works import tune
 
-from kinet.library import queries
+from kinet.library import shelves
 from kinet.library.calibration import Calibration
 from kinet.versions.note_pack import Record, packed, write_note_pack
 
@@ -22,6 +22,7 @@ import document_library
 import index
 import index_accuracy
 import index_growth
+import index_others
 import index_speed
 import postgres as postgres_benchmark
 from train_small import material_of
@@ -48,6 +49,7 @@ def test_a_small_scan_is_measured(tmp_path):
     assert (row["recordings"], row["embeddings"], row["size"]) == (60, 120, 16)
     assert row["one_query_over_numpy"] > 0
     assert row["peak_rss_mib"] > 0
+    assert 0 < row["seconds_to_find"] < row["seconds_to_open_and_find"]
 
 
 def test_a_small_library_on_a_server_is_measured(postgres, tmp_path, monkeypatch):
@@ -87,7 +89,7 @@ def test_an_index_that_finds_what_is_nearest_has_a_recall_of_1():
     rows = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
     queries = rows[:3]
     order = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
-    found = index_speed.nearest(rows, queries)
+    found = index_others.nearest(rows, queries)
     assert [set(row) for row in found.tolist()] == [set(row) for row in order.tolist()]
     half = np.where(np.arange(10) < 5, order, -1)
 
@@ -95,7 +97,7 @@ def test_an_index_that_finds_what_is_nearest_has_a_recall_of_1():
         found = half if effort == 16 else order
         return lambda some: found[: len(some)]
 
-    said = index_speed._until_recalled(look_at, "lists", rows, queries, 1)
+    said = index_others._until_recalled(look_at, "lists", rows, queries, 1)
     assert (said["lists"], said["recall_at_10"]) == (32, 1.0)
 
 
@@ -113,7 +115,7 @@ def easy(tmp_path):
 
 def test_accuracy_of_songs_that_are_easy_to_find(easy, tmp_path, monkeypatch):
     made = Calibration(-5.0, 10.0, 0.0, 1, 1, 0.0, (), ())
-    monkeypatch.setattr(queries, "calibration_of", lambda own, digest: made)
+    monkeypatch.setattr(shelves, "calibration_of", lambda own, digest: made)
     run("accuracy", *easy, "--out", tmp_path / "a.json")
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["whole"]["aligned"]["map"] == 1.0

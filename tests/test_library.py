@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import audio_files
@@ -24,17 +26,22 @@ from kinet.extraction.sources import Source
 from kinet.library import (
     Library,
     adding,
+    cache,
     finding,
     postgres_tables,
     queries,
     schema,
+    shelves,
+    shortlisting,
     snapshot,
     sqlite,
+    store,
 )
 from kinet.library.calibration import Calibration
 from kinet.library.databases import is_taken
 from kinet.library.models import find_model
 from kinet.library.pieces import embed_pieces, pieces_of
+from kinet.library.rows import File, Sound
 from kinet.library.sounds import said_by_name
 from kinet.library.store import Store
 
@@ -301,7 +308,7 @@ def test_the_score_ranks_whatever_the_probabilities(library, tmp_path, monkeypat
     query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
     expected = [match.path for match in found(library, query)]
     against = Calibration(9.0, -20.0, 0.0, 9, 9, 0.1, (), ())
-    monkeypatch.setattr(queries, "calibration_of", lambda own, digest: against)
+    monkeypatch.setattr(shelves, "calibration_of", lambda own, digest: against)
     matches = found(library, query)
     assert matches[0].probability < matches[-1].probability
     assert [match.path for match in matches] == expected
@@ -397,9 +404,9 @@ def snapshot_of(pieces, rng):
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     starts = np.cumsum([0, *pieces])
     count = len(pieces)
-    zeros = np.zeros(count, np.float32)
     return snapshot.Snapshot(
-        (b"", 0), rows, starts, np.arange(count), np.arange(count, dtype=np.uint64), zeros
+        *((b"", 0), rows, starts, np.arange(count), np.arange(count, dtype=np.uint64)),
+        *(np.zeros(count, np.float32), np.ones(count, np.int64)),
     )
 
 
@@ -423,7 +430,8 @@ def test_hubs_are_the_mean_similarity_of_the_nearest_others():
     # Three unit rows with the cosines 0.8, 0 and 0.6; of three, two others are all there are.
     rows = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
     shelf = snapshot.Snapshot(
-        (b"", 0), rows, np.arange(4), np.arange(3), np.arange(3, dtype=np.uint64), np.zeros(3)
+        *((b"", 0), rows, np.arange(4), np.arange(3), np.arange(3, dtype=np.uint64)),
+        *(np.zeros(3), np.ones(3, np.int64)),
     )
     assert np.allclose(snapshot.hubs_of(shelf, rows, np.arange(3)), [0.4, 0.7, 0.3])
 
@@ -432,37 +440,138 @@ def test_what_is_near_to_everything_comes_later():
     rows = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
     shelf = snapshot.Snapshot(
         *((b"", 0), rows, np.arange(4), np.arange(3), np.arange(3, dtype=np.uint64)),
-        np.array([0.0, 0.9, 0.0], np.float32),
+        *(np.array([0.0, 0.9, 0.0], np.float32), np.ones(3, np.int64)),
     )
-    query = finding.Query(np.zeros((1, 12)), np.array([[0.6, 0.8]], np.float32), b"\xff" * 32)
-    assert [place for place, _ in finding.shortlist(shelf, query, 3)] == [2, 0, 1]
-    assert finding.shortlist(shelf, query, 1)[0][1] == pytest.approx(0.8)
+
+    def order(vectors):
+        embedding = np.array([[0.6, 0.8]], np.float32)
+        query = shortlisting.Query(np.zeros((vectors, 12)), embedding, b"\xff" * 32)
+        listed = shortlisting.shortlist(shelf, query, 3)
+        assert dict(listed) == pytest.approx({0: 0.6, 1: 0.96, 2: 0.8})
+        return [place for place, _ in listed]
+
+    # Twice the cosines are 1.2, 1.92 and 1.6; the second is less by 0.9, half of that, or a sixth.
+    assert order(135) == order(400) == [2, 0, 1]
+    assert order(68) == [2, 1, 0]
+    assert order(22) == [1, 2, 0]
+
+
+def test_queries_are_held_against_the_windows_of_the_library(tmp_path, monkeypatch):
+    asked = []
+    search = queries.search
+    monkeypatch.setattr(queries, "search", lambda *how: asked.append(how[1]) or search(*how))
+    model = find_model("fourier")
+    with Library(Store.create(tmp_path / "l", model, 1044, 200, 45), model) as library:
+        library.add([write(tmp_path / "a.npy", tune(1))], workers=1)
+        found(library, tmp_path / "a.npy")
+        found(library, write(tmp_path / "q.npy", tune(2)))
+    assert [query.piece for query in asked] == [200, 200]
+
+
+ARRAYS = ("vectors", "starts", "numbers", "hashes", "hubs", "copies")
 
 
 def test_a_cache_is_used_as_long_as_nothing_changes(library, tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshot, "_CACHED_FROM", 0)
-    cache = library._store.cache()
-    fresh = snapshot.take_snapshot(library._store)
-    assert cache.exists()
-    monkeypatch.setattr(snapshot, "_read", lambda *_: pytest.fail("the cache is not used"))
-    cached = snapshot.take_snapshot(library._store)
-    for name in ("vectors", "starts", "numbers", "hashes", "hubs"):
-        assert np.array_equal(getattr(cached, name), getattr(fresh, name))
+    in_memory = cache.take_snapshot(library._store)
+    monkeypatch.setattr(cache, "_CACHED_FROM", 0)
+    fresh = cache.take_snapshot(library._store)
+    assert library._store.cache().exists()
+    monkeypatch.setattr(cache, "_write", lambda *_: pytest.fail("the cache is not used"))
+    cached = cache.take_snapshot(library._store)
+    for name in ARRAYS:
+        assert np.array_equal(getattr(fresh, name), getattr(in_memory, name))
+        assert np.array_equal(getattr(cached, name), getattr(in_memory, name))
     monkeypatch.undo()
     library.remove([tmp_path / "s0_0.npy"])
-    assert len(snapshot.take_snapshot(library._store).numbers) == 7
+    assert len(cache.take_snapshot(library._store).numbers) == 7
 
 
-def test_a_damaged_or_cut_cache_is_thrown_away(library, tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshot, "_CACHED_FROM", 0)
-    cache = library._store.cache()
-    fresh = snapshot.take_snapshot(library._store)
-    whole = cache.read_bytes()
+def test_a_damaged_or_cut_cache_is_thrown_away(library, monkeypatch):
+    monkeypatch.setattr(cache, "_CACHED_FROM", 0)
+    file = library._store.cache()
+    fresh = cache.take_snapshot(library._store)
+    whole = file.read_bytes()
     rng = np.random.default_rng(0)
     for place in [*rng.integers(0, len(whole), 20), 1, 5000, len(whole) - 1]:
         for broken in (whole[:place], whole[:place] + b"~~~" + whole[place + 3 :]):
-            cache.write_bytes(broken)
-            assert np.array_equal(snapshot.take_snapshot(library._store).vectors, fresh.vectors)
+            file.unlink()  # who has mapped the old one keeps it
+            file.write_bytes(broken)
+            assert np.array_equal(cache.take_snapshot(library._store).vectors, fresh.vectors)
+
+
+def test_a_library_whose_cache_cannot_be_written_is_read_all_the_same(library, monkeypatch):
+    expected = cache.take_snapshot(library._store)
+
+    def full(path, write):
+        write(io.BytesIO())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache, "_CACHED_FROM", 0)
+    monkeypatch.setattr(cache, "write_atomically", full)
+    found = cache.take_snapshot(library._store)
+    assert not library._store.cache().exists()
+    for name in ARRAYS:
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_snapshot_is_that_of_rows_added_up_by_hand(file_library, tmp_path):
+    """Wholes of 200 vectors have 3 windows of 135; a copy is a second file of its recording."""
+    long = write(tmp_path / "long.npy", tune(9, 200))
+    copy = Path(shutil.copy(long, tmp_path / "copy.npy"))
+    file_library.add([long, copy], workers=1)
+    shelf = cache.take_snapshot(file_library._store)
+    assert shelf.starts.tolist() == [*range(9), 12]
+    assert shelf.copies.tolist() == [*[1] * 8, 2]
+    assert np.array_equal(shelf.vectors[8:], file_library._store.embeddings_of(9))
+    wholes = shelf.vectors[:9]
+    expected = snapshot.hubs_of(shelf, wholes, np.arange(9))
+    assert np.allclose(shelf.hubs, expected, atol=1e-6)
+
+
+def test_reading_into_a_cache_takes_less_memory_than_the_rows(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(20, 256)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    made = Store.create(tmp_path / "l", find_model("fourier"), 256, 135, 45)
+    hpcp = np.ones((1, 12), np.float32)
+
+    def change():
+        numbers = made.add_sounds(Sound(rng.bytes(32), 1.0, hpcp, rows) for _ in range(400))
+        made.add_files(File(Path(f"/{number}.wav"), number, "", "", "", 1, 1) for number in numbers)
+
+    made.write(change)
+    monkeypatch.setattr(cache, "_CACHED_FROM", 0)
+    monkeypatch.setattr(store, "_AT_ONCE", 20)
+    monkeypatch.setattr(snapshot, "_SAMPLE", 50)
+    tracemalloc.start()
+    try:
+        found = cache.take_snapshot(made)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        made.close()
+    assert found.vectors.shape == (8000, 256)
+    assert peak < found.vectors.nbytes / 3
+
+
+# Files of what was found
+
+
+def test_a_search_reads_only_the_files_of_what_it_looks_at(library, tmp_path, monkeypatch):
+    copy = Path(shutil.copy(tmp_path / "s2_1.npy", tmp_path / "copy.npy"))
+    library.add([copy], workers=1)
+    query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
+    expected = found(library, query, top=2, aligned=2)
+    shown = {path.name for match in expected for path in (match.path, *match.others)}
+    assert shown == {"s2_0.npy", "s2_1.npy", "copy.npy"}
+    asked = []
+    files_of = Store.files_of
+    monkeypatch.setattr(Store, "files", lambda self: pytest.fail("all files are read"))
+    monkeypatch.setattr(
+        Store, "files_of", lambda self, number: asked.append(number) or files_of(self, number)
+    )
+    assert found(library, query, top=2, aligned=2) == expected
+    assert len(asked) == len(set(asked)) == 2
 
 
 # Others that write

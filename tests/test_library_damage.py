@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+from pathlib import Path
 
 import libraries
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from libraries import library_of, tune, version, write
 
 from kinet.errors import KinetError
-from kinet.library import Library, finding
+from kinet.library import Library, cache, finding, sqlite
 from kinet.library import library as library_module
 from kinet.matching import Alignment
 
@@ -24,15 +25,16 @@ TIMES = 3000 if os.environ.get("KINET_SLOW") else 280
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A library's file, what it holds, and what it answers to a query."""
+    """A library's file and its cache, a query, what the library answers and what it lists."""
     folder = tmp_path_factory.mktemp("whole")
-    library_of(folder, songs=8).close()
     query = write(folder / "q.npy", version(2, 7, 20, 60))
-    return (
-        (folder / "library.sqlite").read_bytes(),
-        query,
-        said_by(folder / "library.sqlite", query),
-    )
+    with library_of(folder, songs=8) as library, pytest.MonkeyPatch.context() as patch:
+        library.add([Path(shutil.copy(folder / "s2_0.npy", folder / "copy.npy"))], workers=1)
+        patch.setattr(cache, "_CACHED_FROM", 0)
+        cache.take_snapshot(library._store)
+        kept = library._store.cache()
+    path = folder / "library.sqlite"
+    return path.read_bytes(), kept.read_bytes(), query, said_by(path, query)
 
 
 def quick_align(a, b, config=None):
@@ -55,20 +57,25 @@ def libraries_embedder():
     return find_model(libraries.MODEL).load()
 
 
+def answered(library, query):
+    [answer] = library.find([query], workers=1)
+    return answer.fault or answer
+
+
+def listed(library, query):
+    return library.files(), library.durations()
+
+
 def said_by(path, query):
-    """All that a library says: its files, and an answer."""
-    with Library.open(path) as library:
-        [answer] = library.find([query], workers=1)
-        if answer.fault:
-            raise KinetError(answer.fault)
-        return library.files(), library.durations(), answer
-
-
-def answer_or_error(path, query):
-    try:
-        return said_by(path, query)
-    except KinetError as error:
-        return str(error)
+    """What a library answers to a query, and what it lists; in place of either the error."""
+    said = []
+    for ask in (answered, listed):
+        try:
+            with Library.open(path) as library:
+                said.append(ask(library, query))
+        except KinetError as error:
+            said.append(str(error))
+    return said
 
 
 def damages(content, rng):
@@ -108,27 +115,30 @@ def damages(content, rng):
 
 
 def test_damage_gives_an_error_or_the_right_answer(whole, tmp_path):
-    content, query, right = whole
+    content, kept, query, right = whole
     rng = np.random.default_rng(int(os.environ.get("KINET_SEED", 0)))
     path = tmp_path / "library.sqlite"
     refused = 0
-    for _, (kind, place, broken) in zip(range(TIMES), damages(content, rng), strict=False):
+    for turn, (kind, place, broken) in zip(range(TIMES), damages(content, rng), strict=False):
         for left in tmp_path.glob("library.sqlite*"):
             left.unlink()
         path.write_bytes(broken)
-        said = answer_or_error(path, query)
-        if isinstance(said, str):
-            assert "\n" not in said
-            refused += 1
-        else:
-            assert said == right, f"{kind} at {place}: another answer"
+        if turn % 2:  # with it only a part of the library is read
+            path.with_name(f"{path.name}{sqlite.CACHE_SUFFIX}").write_bytes(kept)
+        said = said_by(path, query)
+        refused += any(isinstance(each, str) for each in said)
+        for each, expected in zip(said, right, strict=True):
+            if isinstance(each, str):
+                assert "\n" not in each
+            else:
+                assert each == expected, f"{kind} at {place}: something else"
     # Some hit what nothing depends on: the rest of a page, an index that no answer needs.
     assert 0.3 * TIMES < refused < TIMES
 
 
 @pytest.mark.parametrize("table", ["recordings", "files", "hpcp", "embeddings"])
 def test_a_row_that_is_lost_is_noticed(whole, tmp_path, table):
-    content, _, _ = whole
+    content, *_ = whole
     path = tmp_path / "library.sqlite"
     path.write_bytes(content)
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -142,10 +152,24 @@ def test_a_row_that_is_lost_is_noticed(whole, tmp_path, table):
     )
 
 
-def test_check_tells_what_is_damaged(whole, tmp_path):
-    content, _, _ = whole
+@pytest.mark.parametrize("change", ["DELETE FROM files", "UPDATE files SET recording = 1"])
+def test_a_copy_that_is_lost_is_noticed_where_only_a_part_is_read(whole, tmp_path, change):
+    content, kept, query, right = whole
     path = tmp_path / "library.sqlite"
-    row = np.load(whole[1].with_name("s3_0.npy"))[:20].tobytes()[:64]
+    path.write_bytes(content)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute(f"{change} WHERE title = 'copy'").rowcount == 1
+        database.commit()
+    path.with_name(f"{path.name}{sqlite.CACHE_SUFFIX}").write_bytes(kept)
+    [said, _] = said_by(path, query)
+    assert "is damaged (not all files of recording 5)" in said
+    assert right[0].matches[0].others
+
+
+def test_check_tells_what_is_damaged(whole, tmp_path):
+    content, *_ = whole
+    path = tmp_path / "library.sqlite"
+    row = np.load(whole[2].with_name("s3_0.npy"))[:20].tobytes()[:64]
     assert row in content
     # Wherever it is: a page that is not used any more may have it too.
     path.write_bytes(content.replace(row, bytes([row[0] ^ 255]) + row[1:]))

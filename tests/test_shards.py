@@ -19,7 +19,7 @@ from libraries import library_of, source, version, write
 import kinet
 from kinet.cli import run
 from kinet.errors import DataError
-from kinet.library import Library, Missing, Shards, finding, snapshot
+from kinet.library import Library, Missing, Shards, finding, shortlisting, snapshot
 from kinet.library.calibration import Calibration
 from kinet.library.models import find_model
 from kinet.library.rows import File, Sound
@@ -66,7 +66,7 @@ def test_the_answers_are_those_of_one_library_with_all_recordings(tmp_path, monk
         with one._store.reading():
             for _ in range(4):
                 sound = pool[rng.integers(len(pool))]
-                query = finding.Query(sound.hpcp, rows(rng, 2), sound.sha256)
+                query = shortlisting.Query(sound.hpcp, rows(rng, 2), sound.sha256)
                 count = int(rng.integers(1, 12))
                 expected = finding.search(one._shelf(), query, 3, 0.0, count)
                 near = shards._near(query, max(3, count))
@@ -106,13 +106,14 @@ def test_a_shortlist_is_the_beginning_of_all_in_their_order():
         shelf = snapshot.Snapshot(
             *((b"", 0), rng.integers(-1, 2, (30, 2)).astype(np.float32), np.arange(31)),
             *(np.arange(30), rng.integers(0, 5, 30).astype(np.uint64)),
-            rng.integers(0, 3, 30).astype(np.float32),
+            *(rng.integers(0, 3, 30).astype(np.float32), np.ones(30, np.int64)),
         )
         embedding = np.array([[1, 0]], np.float32)
-        query = finding.Query(np.zeros((9, 12)), embedding, (3).to_bytes(8, "little") + bytes(24))
+        digest = (3).to_bytes(8, "little") + bytes(24)
+        query = shortlisting.Query(np.zeros((135, 12)), embedding, digest)
         order = np.argsort(shelf.hubs - 2 * shelf.vectors[:, 0], kind="stable")
         expected = [(i, shelf.vectors[i, 0]) for i in order if shelf.hashes[i] != 3][:count]
-        assert finding.shortlist(shelf, query, count) == expected
+        assert shortlisting.shortlist(shelf, query, count) == expected
 
 
 @pytest.fixture
@@ -304,7 +305,7 @@ def test_probabilities_are_of_the_first_library_that_has_its_own(three, query):
 def test_a_model_that_is_not_theirs_is_refused(three, query, monkeypatch):
     a, b, _ = three
     changed = replace(find_model(libraries.MODEL), digest="changed")
-    monkeypatch.setattr("kinet.library.shards.find_model", lambda name: changed)
+    monkeypatch.setattr("kinet.library.identity.find_model", lambda name: changed)
     with pytest.raises(DataError, match="holds embeddings of fourier"):
         Shards([a, b], "fourier")
     with Shards([a, b]) as shards, pytest.raises(DataError, match="holds embeddings of fourier"):

@@ -59,7 +59,7 @@ def command(
     """
     settle(backend, gpu)
     with folder_or_library(where, model_file, workers) as library:
-        is_calibrated = library.info().calibration is not None
+        is_calibrated = library.calibration is not None
         with tracks_progress("comparing", unit="pairs") as progress:
             groups = library.duplicates(threshold, progress)
     if as_json:

@@ -116,7 +116,7 @@ def command(
     missing: tuple[Missing, ...] = ()
     if is_one:
         with folder_or_library(where[0], model_file, workers) as library:
-            is_calibrated = library.info().calibration is not None
+            is_calibrated = library.calibration is not None
             with tracks_progress("looking for songs", unit="queries") as bar:
                 answers = library.find(queries, top, threshold, None, workers, bar, approximate)
     else:

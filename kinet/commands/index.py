@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from kinet.address import Address
 from kinet.commands.libraries import (
     adding_progress,
     clock,
+    described_added,
     model_name_option,
     place_type,
     say_added,
@@ -24,7 +25,7 @@ from kinet.extraction.readings import READINGS
 
 if TYPE_CHECKING:
     from kinet.cluster import Cluster
-    from kinet.library import Added, Library
+    from kinet.library import Library
     from kinet.library.calibration import Calibration
 
 library_argument = click.argument("library", metavar="LIBRARY", type=place_type)
@@ -84,6 +85,7 @@ def add(
     """
     from kinet.extraction.sources import read_sources
     from kinet.library import Library
+    from kinet.reading import show_path
 
     inputs = read_sources(sources, songs_by) if songs_by else sources
     settle(backend, gpu)
@@ -95,27 +97,12 @@ def add(
             say("interrupted; what was added stays, and the same command goes on")
             raise
     if as_json:
-        show_json(_described(library, report))
+        show_json({"library": show_path(library), **described_added(report)})
     else:
         say_added(report, [])
         if not (report.added or report.known or report.failed):
             say(f"nothing new; {report.unchanged} files as before")
     ctx.exit(1 if report.failed else 0)
-
-
-def _described(library: Path | Address, report: Added) -> dict[str, Any]:
-    from kinet.reading import show_path
-
-    return {
-        "library": show_path(library),
-        "added": [show_path(path) for path in report.added],
-        "known": [show_path(path) for path in report.known],
-        "unchanged": report.unchanged,
-        "audio_seconds": round(report.seconds, 3),
-        "failed": [
-            {"path": show_path(unread.path), "message": unread.message} for unread in report.failed
-        ],
-    }
 
 
 @command.command("remove")

@@ -135,6 +135,21 @@ def say_added(added: Added, gone: list[Path]) -> None:
         say("; ".join(said))
 
 
+def described_added(added: Added) -> dict[str, Any]:
+    """What became of files, for programs."""
+    from kinet.reading import show_path
+
+    return {
+        "added": [show_path(path) for path in added.added],
+        "known": [show_path(path) for path in added.known],
+        "unchanged": added.unchanged,
+        "audio_seconds": round(added.seconds, 3),
+        "failed": [
+            {"path": show_path(unread.path), "message": unread.message} for unread in added.failed
+        ],
+    }
+
+
 def clock(seconds: float) -> str:
     """Minutes and seconds.
 

@@ -77,7 +77,7 @@ def _find(
     with folder_or_library(made.folder, MODEL, None) as library:
         say(f"3/3 looking for the song of {made.query}: {made.title}, played in another way")
         [answer] = library.find([made.query], top=5)
-        is_calibrated = library.info().calibration is not None
+        is_calibrated = library.calibration is not None
     page = out / "recording.html"
     write_answer(page, answer)
     rank = [match.title for match in answer.matches].index(made.title) + 1

@@ -12,7 +12,8 @@ from kinet.extraction.searching import audio_files
 from kinet.library.adding import Added, Progress, Unread
 from kinet.library.finding import TOP, Match, Missing
 from kinet.library.groups import Group
-from kinet.library.library import Information, Library
+from kinet.library.information import Information
+from kinet.library.library import Library
 from kinet.library.queries import Answer
 from kinet.library.rows import File
 from kinet.library.shards import Shards

@@ -15,14 +15,11 @@ from kinet.config import FeatureConfig
 from kinet.errors import SettingsError
 from kinet.library.calibration import Calibration
 from kinet.library.rows import File
-from kinet.library.snapshot import Snapshot, prefix_of
+from kinet.library.shortlisting import Query, recordings_aligned, shortlist
+from kinet.library.snapshot import Snapshot
 from kinet.matching import Alignment, Passage, align
 from kinet.matching.recurrence import MOMENT
 
-#: Recordings that are aligned with a query, at least.
-ALIGNED = 20
-# Short queries say less, and are aligned sooner: so many of their vectors, with all that are.
-_ALIGNED_VECTORS = 4000
 # Of a recording that is too short to be aligned, such as a jingle.
 _NOTHING = Alignment(score=0.0, transposition=0, tempo_ratio=1.0, passages=())
 #: Songs that are given.
@@ -81,23 +78,6 @@ class Match:
     def confidence(self) -> float:
         """The probability, or where there is none the score."""
         return self.score if self.probability is None else self.probability
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is looked for.
-
-    Attributes
-    ----------
-    hpcp : ndarray of float32, shape (T, 12)
-    embeddings : ndarray of float32, shape (pieces, D)
-    sha256 : bytes
-        Of the file; recordings of the same content are not looked at.
-    """
-
-    hpcp: NDArray[np.float32]
-    embeddings: NDArray[np.float32]
-    sha256: bytes
 
 
 @dataclass(frozen=True)
@@ -191,22 +171,6 @@ def require_range(top: int, threshold: float) -> None:
         raise SettingsError(f"threshold is {threshold}; allowed: from 0 to 1")
 
 
-def recordings_aligned(query: Query, top: int, aligned: int | None) -> int:
-    """How many recordings `search` aligns with a query."""
-    return max(top, aligned or length_of_shortlist(len(query.hpcp)))
-
-
-def length_of_shortlist(vectors: int) -> int:
-    """Recordings that are aligned with a query of so many vectors.
-
-    Examples
-    --------
-    >>> [length_of_shortlist(vectors) for vectors in (400, 200, 65, 22)]
-    [20, 20, 61, 181]
-    """
-    return max(ALIGNED, _ALIGNED_VECTORS // vectors)
-
-
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """For alignment: its matrices are so small that threads of BLAS wait for each other."""
@@ -214,23 +178,6 @@ def one_thread() -> Iterator[None]:
 
     with threadpool_limits(1, "blas"):
         yield
-
-
-def shortlist(snapshot: Snapshot, query: Query, count: int) -> list[tuple[int, float]]:
-    """Places of the recordings that are most like a query, with their similarity.
-
-    What is near to everything is taken for less near: twice the similarity, less `Snapshot.hubs`.
-    """
-    if not len(snapshot.numbers):
-        return []
-    similarities = snapshot.similarities([query.embeddings])[0]
-    behind = snapshot.hubs - 2 * similarities
-    behind[snapshot.hashes == prefix_of(query.sha256)] = np.inf
-    # To sort them all takes longer than to compare them.
-    count = min(count, len(behind))
-    near = np.flatnonzero(behind <= np.partition(behind, count - 1)[count - 1])
-    best = near[np.argsort(behind[near], kind="stable")][:count]
-    return [(int(i), float(similarities[i])) for i in best if behind[i] < np.inf]
 
 
 def compare_pairs(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from kinet.address import Address
 from kinet.config import FeatureConfig
 from kinet.errors import DataError
+from kinet.library.models import LibraryModel, find_model
 from kinet.reading import PathLike, show_path
 
 
@@ -81,3 +84,39 @@ def _described(here: Identity) -> str:
         f"{here.model} ({here.digest[:12]}), features {here.features.fingerprint()}, windows of "
         f"{here.piece} vectors every {here.hop}"
     )
+
+
+def model_of(path: Path | Address, here: Identity, name: str | None = None) -> LibraryModel:
+    """The model of a library, which is where the library says unless a name says otherwise.
+
+    Raises
+    ------
+    DataError
+        As `require_same`.
+    CheckpointError, ExportError
+        If there is no such model.
+    """
+    model = find_model(name or here.model)
+    require_same(path, here, model)
+    return model
+
+
+def require_same(path: Path | Address, here: Identity, model: LibraryModel) -> None:
+    """Refuse a model whose embeddings are not those of the library.
+
+    Raises
+    ------
+    DataError
+        If the model or the settings of its features are others.
+    """
+    if here.features != model.features:
+        raise DataError(
+            f"{show_path(path)} holds features {here.features.fingerprint()}, the model "
+            f"{model.name} needs {model.features.fingerprint()}; one library has one kind"
+        )
+    if here.digest != model.digest:
+        raise DataError(
+            f"{show_path(path)} holds embeddings of {here.model} ({here.digest[:12]}), not "
+            f"of {model.name} ({model.digest[:12]}); need that model, or another library (that of "
+            "a folder is made again when .kinet in it is removed)"
+        )

@@ -2,74 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from kinet.address import Address, place_of
+from kinet.address import place_of
 from kinet.config import FeatureConfig
 from kinet.embeddings import Embedder
-from kinet.errors import DataError
 from kinet.extraction.naming import Source
 from kinet.library.adding import Added, Progress, add_files
+from kinet.library.cache import take_snapshot
 from kinet.library.calibration import Calibration, calibration_of
 from kinet.library.databases import is_taken
 from kinet.library.finding import TOP, Shelf
 from kinet.library.groups import GROUPED_FROM, Group, groups_of
+from kinet.library.identity import model_of, require_same
+from kinet.library.information import Information, information_of
 from kinet.library.models import LibraryModel, default_model, find_model
 from kinet.library.nearest import Built, build, near_to, require_index
 from kinet.library.pieces import HOP, PIECE
-from kinet.library.queries import Answer, Asked, known_to, read_queries, shelf_of
+from kinet.library.queries import Answer, Asked, known_to, read_queries
 from kinet.library.rows import File
-from kinet.library.snapshot import Snapshot, take_snapshot
+from kinet.library.shelves import FilesAsked, every_file, shelf_of
+from kinet.library.snapshot import Snapshot
 from kinet.library.sounds import SoundFile
-from kinet.library.store import Store, require_same
-from kinet.library.upkeep import Compacted, calibrate_library, faults_of, merge_into
+from kinet.library.store import Store
+from kinet.library.upkeep import (
+    Compacted,
+    calibrate_library,
+    faults_of,
+    keep_only,
+    merge_into,
+    take_out,
+)
 from kinet.processes import Workers
-from kinet.reading import PathLike, show_path
-
-
-@dataclass(frozen=True)
-class Information:
-    """What a library is and holds.
-
-    Attributes
-    ----------
-    path : pathlib.Path or Address
-        Its file, or its database.
-    model, digest : str
-        What made its embeddings.
-    fingerprint : str
-        Of the settings of its features.
-    size : int
-        D, the numbers of an embedding.
-    recordings, files, embeddings : int
-        How many; exact copies are files of one recording.
-    seconds : float
-        Of sound.
-    bytes : int
-        Of the library.
-    calibration : Calibration or None
-        How scores become probabilities.
-    has_own_calibration : bool
-        Whether that was learned from its own recordings; else it came with the model.
-    """
-
-    path: Path | Address
-    model: str
-    digest: str
-    fingerprint: str
-    size: int
-    recordings: int
-    files: int
-    embeddings: int
-    seconds: float
-    bytes: int
-    calibration: Calibration | None
-    has_own_calibration: bool
+from kinet.reading import PathLike
 
 
 class Library:
@@ -199,39 +168,11 @@ class Library:
         DataError
             If a path names nothing in the library; then nothing is taken out.
         """
-        here = self.files()
-        out: dict[Path, None] = {}
-        for given in paths:
-            path = Path(os.path.abspath(given))
-            found = [file.path for file in here if file.path.is_relative_to(path)]
-            if not found:
-                raise DataError(
-                    f"{show_path(given)} is not in {show_path(self._store.path)}; kinet index "
-                    "list shows what is"
-                )
-            out |= dict.fromkeys(found)
-        self._take_out(out)
-        return list(out)
+        return take_out(self._store, paths)
 
     def keep_only(self, folder: PathLike) -> list[Path]:
         """Take out what is not below a folder, or no more there; gives it."""
-        root = Path(os.path.abspath(folder))
-        out = [
-            file.path
-            for file in self.files()
-            if not (file.path.is_relative_to(root) and file.path.exists())
-        ]
-        if out:
-            self._take_out(out)
-        return out
-
-    def _take_out(self, paths: Iterable[Path]) -> None:
-        def change() -> None:
-            for path in out:
-                self._store.remove_file(path)
-
-        out = list(paths)
-        self._store.write(change)
+        return keep_only(self._store, folder)
 
     def files(self) -> list[File]:
         """All files, in the order of their paths."""
@@ -247,22 +188,15 @@ class Library:
         """How all HPCP in it were made, and those of queries are."""
         return self._store.identity().features
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """How scores become probabilities."""
+        here = self._store.identity()
+        return calibration_of(here.calibration, here.digest)
+
     def info(self) -> Information:
         """What the library is and holds."""
-        with self._store.reading():
-            here = self._store.identity()
-            recordings = self._store.recordings()
-            return Information(
-                *(self._store.path, here.model, here.digest, here.features.fingerprint()),
-                size=here.size,
-                recordings=len(recordings),
-                files=len(self._store.files()),
-                embeddings=self._store.count_of_embeddings(),
-                seconds=sum(seconds for _, _, seconds in recordings),
-                bytes=self._store.bytes(),
-                calibration=calibration_of(here.calibration, here.digest),
-                has_own_calibration=bool(here.calibration),
-            )
+        return information_of(self._store)
 
     def find(
         self,
@@ -387,23 +321,25 @@ class Library:
     def _embed(self) -> Embedder:
         """What embeds, loaded when it is asked for first."""
         if self._embedder is None:
-            if self._model is None:
-                here = self._store.identity()
-                model = find_model(here.model)
-                require_same(self._store.path, here, model)
-                self._model = model
-            self._embedder = self._model.load()
+            model = self._model or model_of(self._store.path, self._store.identity())
+            self._embedder = model.load()
         return self._embedder
 
-    def _shelf(self) -> Shelf:
+    def _embeddings(self) -> Snapshot:
+        """Those of now, read again when they have changed."""
         here = self._store.identity()
         if self._snapshot is None or self._snapshot.key != (here.identity, here.changes):
             self._snapshot = take_snapshot(self._store)
-        return shelf_of(self._store, self._snapshot)
+        return self._snapshot
+
+    def _shelf(self) -> Shelf:
+        """All of the library."""
+        return shelf_of(self._store, self._embeddings(), every_file(self._store))
 
     def _all(self) -> Asked:
         """Queries are compared with every recording."""
-        shelf = self._shelf()
+        snapshot = self._embeddings()
+        shelf = shelf_of(self._store, snapshot, FilesAsked(self._store, snapshot))
         known = partial(known_to, self._store, shelf)
         return Asked(self._store.identity(), self._embed, known, lambda query, count: shelf)
 

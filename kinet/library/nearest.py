@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from kinet.address import Address
 from kinet.errors import DataError, SettingsError
+from kinet.library.cache import take_snapshot
 from kinet.library.calibration import calibration_of
-from kinet.library.finding import Query, Shelf
-from kinet.library.snapshot import Snapshot, prefix_of, take_snapshot
+from kinet.library.finding import Shelf
+from kinet.library.shortlisting import Query
+from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.library.store import Store
 from kinet.reading import show_path
 
@@ -162,12 +164,13 @@ def _shelf(store: Store, numbers: list[int]) -> Shelf:
     hashes = [prefix_of(store.recording(number)[0]) for number in numbers]
     hubs = [_hub(store, number) for number in numbers]
     none = np.empty((0, here.size), np.float32)
+    files = {number: store.files_of(number) for number in numbers}
     snapshot = Snapshot(
         *((here.identity, here.changes), np.concatenate([none, *rows])),
         *(np.cumsum([0, *map(len, rows)]), np.array(numbers, np.int64)),
         *(np.array(hashes, np.uint64), np.array(hubs, np.float32)),
+        np.array([len(own) for own in files.values()], np.int64),
     )
-    files = {number: store.files_of(number) for number in numbers}
     calibration = calibration_of(here.calibration, here.digest)
     return Shelf(snapshot, files, store.hpcp, here.features, calibration)
 

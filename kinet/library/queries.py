@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,21 +16,19 @@ from kinet.embeddings import Embedder
 from kinet.errors import KinetError
 from kinet.extraction.recording import Refused
 from kinet.files import digest_of
-from kinet.library.calibration import calibration_of
 from kinet.library.finding import (
     SHORTEST,
     TOP,
     Match,
     Missing,
-    Query,
     Shelf,
-    recordings_aligned,
     require_range,
     search,
 )
 from kinet.library.identity import Identity
 from kinet.library.pieces import embed_pieces
-from kinet.library.snapshot import Snapshot, prefix_of
+from kinet.library.shortlisting import Query, recordings_aligned
+from kinet.library.snapshot import prefix_of
 from kinet.library.sounds import SoundFile, SoundJob, read_sound
 from kinet.library.store import Store
 from kinet.reading import PathLike
@@ -125,7 +122,7 @@ class Asked:
             rows = embed_pieces(embedder, read.hpcp, here.piece, here.hop)
         except KinetError as error:
             return replace(answer, fault=str(error))
-        return self._found(answer, Query(read.hpcp, rows, read.sha256))
+        return self._found(answer, Query(read.hpcp, rows, read.sha256, here.piece))
 
     def answer_of_known(self, path: Path) -> Answer | None:
         """The answer to a query whose content is in the library, which need not be read."""
@@ -151,24 +148,6 @@ class Asked:
         return replace(answer, matches=found, hpcp=query.hpcp, missing=shelf.missing)
 
 
-def shelf_of(store: Store, snapshot: Snapshot) -> Shelf:
-    """What a search takes of a library.
-
-    Parameters
-    ----------
-    store : Store
-        Within `Store.reading`.
-    snapshot : Snapshot
-        Of the same moment.
-    """
-    here = store.identity()
-    files = defaultdict(list)
-    for file in store.files():
-        files[file.recording].append(file)
-    calibration = calibration_of(here.calibration, here.digest)
-    return Shelf(snapshot, files, store.hpcp, here.features, calibration)
-
-
 def known_to(store: Store, shelf: Shelf, digest: bytes) -> Known | None:
     """The recording of a content that a library has.
 
@@ -186,7 +165,8 @@ def known_to(store: Store, shelf: Shelf, digest: bytes) -> Known | None:
         number = int(snapshot.numbers[place])
         held, seconds = store.recording(number)
         if held == digest and number in shelf.files:
-            query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
+            embeddings, piece = store.embeddings_of(number), store.identity().piece
+            query = Query(shelf.hpcp(number), embeddings, digest, piece)
             return Known(query, shelf.files[number][0].title, seconds)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,18 @@ class Sound:
     seconds: float
     hpcp: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+
+    #: Where it is kept; those that others depend on come first.
+    TABLES: ClassVar = ("recordings", "hpcp", "embeddings")
+
+    def values(self, number: int) -> dict[str, tuple[object, ...]]:
+        """The row of each table, without its checksum."""
+        rows = (
+            (number, self.sha256, float(self.seconds)),
+            (number, len(self.hpcp), to_blob(self.hpcp)),
+            (number, len(self.embeddings), to_blob(self.embeddings)),
+        )
+        return dict(zip(self.TABLES, rows, strict=True))
 
 
 def storable(text: str) -> str:

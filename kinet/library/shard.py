@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from kinet.address import Address
 from kinet.errors import KinetError
+from kinet.library.cache import take_snapshot
 from kinet.library.finding import Shelf
 from kinet.library.identity import Identity
-from kinet.library.queries import shelf_of
 from kinet.library.rows import File
-from kinet.library.snapshot import hubs_of, take_snapshot
+from kinet.library.shelves import every_file, shelf_of
+from kinet.library.snapshot import hubs_of
 from kinet.library.store import Store
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ class Shard:
     def read(self) -> None:
         """Have the library's own shelf."""
         if not hasattr(self, "shelf"):
-            self.shelf = shelf_of(self.store, take_snapshot(self.store))
+            snapshot = take_snapshot(self.store)
+            self.shelf = shelf_of(self.store, snapshot, every_file(self.store))
 
     def united(
         self,

@@ -13,12 +13,11 @@ from kinet.address import place_of
 from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError
 from kinet.library.calibration import Calibration, calibration_of
-from kinet.library.finding import TOP, Missing, Query, Shelf, shortlist
-from kinet.library.identity import require_alike
-from kinet.library.models import find_model
+from kinet.library.finding import TOP, Missing, Shelf
+from kinet.library.identity import model_of, require_alike
 from kinet.library.queries import Answer, Asked, Known, known_to, read_queries
 from kinet.library.shard import Shard
-from kinet.library.store import require_same
+from kinet.library.shortlisting import Query, shortlist
 from kinet.library.union import files_of_all, sample_of_all, shared_numbers, snapshot_of
 from kinet.reading import PathLike
 
@@ -149,9 +148,8 @@ class Shards:
 
     def _embed(self) -> Embedder:
         if self._embedder is None:
-            model = find_model(self._model_name or self._identity.model)
-            require_same(self._shards[0].place, self._identity, model)
-            self._embedder = model.load()
+            here = self._identity
+            self._embedder = model_of(self._shards[0].place, here, self._model_name).load()
         return self._embedder
 
     def _known(self, digest: bytes) -> Known | None:
@@ -171,7 +169,7 @@ class Shards:
         shelves = self._united()
         lists = self._all(lambda _, shelf: shortlist(shelf.snapshot, query, count), shelves)
         ranked = sorted(
-            (shelf.snapshot.hubs[place] - np.float32(2 * similarity), number, place)
+            (query.behind(np.float32(similarity), shelf.snapshot.hubs[place]), number, place)
             for number, (shelf, listed) in enumerate(zip(shelves, lists, strict=True))
             for place, similarity in listed
         )
@@ -197,7 +195,7 @@ class Shards:
             for other, here in zip(self._shards[:number], identities, strict=False):
                 require_alike(shard.place, there, other.place, here)
         if self._model_name:
-            require_same(self._shards[0].place, self._identity, find_model(self._model_name))
+            model_of(self._shards[0].place, self._identity, self._model_name)
         self._all(Shard.read)
         self._united()
 

@@ -1,28 +1,13 @@
-"""All embeddings of a library in one matrix, as of one moment, and a cache of it on disk."""
+"""All embeddings of a library in one matrix, as of one moment."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinet.errors import KinetError
-from kinet.files import write_atomically
-from kinet.library.identity import Identity
-from kinet.library.schema import damaged
-from kinet.library.store import Store
-
-# Bytes from which on reading rows takes longer than a person notices.
-_CACHED_FROM = 2**25
-_HEADER = 4096
 # Rows that are compared at once, at most, and products that stay in the processor's caches.
 _BLOCK, _PRODUCTS = 2**15, 2**21
 # For the correction of hubs: nearest recordings that are looked at, and recordings to be nearest.
@@ -50,6 +35,8 @@ class Snapshot:
         The first bytes of their SHA-256.
     hubs : ndarray of float32, shape (R,)
         How near each is to its nearest others in the mean: what is near to all says little.
+    copies : ndarray of int64, shape (R,)
+        How many files each has.
     """
 
     key: tuple[bytes, int]
@@ -58,6 +45,7 @@ class Snapshot:
     numbers: NDArray[np.int64]
     hashes: NDArray[np.uint64]
     hubs: NDArray[np.float32]
+    copies: NDArray[np.int64]
 
     def similarities(self, queries: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """How like each recording is to each query.
@@ -93,6 +81,7 @@ class Snapshot:
         return Snapshot(
             *(self.key, self.vectors[first:last], self.starts[begin : end + 1] - first),
             *(self.numbers[begin:end], self.hashes[begin:end], self.hubs[begin:end]),
+            self.copies[begin:end],
         )
 
     def blocks(self, rows: int, begin: int = 0) -> Iterator[tuple[int, int]]:
@@ -122,51 +111,6 @@ def largest(products: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray
 def prefix_of(sha256: bytes) -> np.uint64:
     """What `Snapshot.hashes` holds of a SHA-256."""
     return np.frombuffer(sha256[:8], np.uint64)[0]
-
-
-def take_snapshot(store: Store) -> Snapshot:
-    """The snapshot of a library as it is now, from its cache if that is of now.
-
-    Raises
-    ------
-    DataError
-        If the library is damaged.
-    """
-    with store.reading():
-        now = store.identity()
-        cache = store.cache()
-        # Whatever is wrong with a cache, it can be made again.
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return _cached(cache, now)
-        snapshot = _read(store, now)
-    if snapshot.vectors.nbytes >= _CACHED_FROM:
-        with contextlib.suppress(OSError, KinetError):
-            _keep(cache, snapshot)
-    return snapshot
-
-
-def _read(store: Store, now: Identity) -> Snapshot:
-    hashes = {number: digest[:8] for number, digest, _ in store.recordings()}
-    count = store.count_of_embeddings()
-    vectors = np.empty((count, now.size), np.float32)
-    starts, numbers = [0], []
-    for number, rows in store.embeddings():
-        end = starts[-1] + len(rows)
-        if end > count:
-            break
-        vectors[starts[-1] : end] = rows
-        starts.append(end)
-        numbers.append(number)
-    if starts[-1] != count or list(hashes) != numbers:
-        raise damaged(store.path, "recordings and embeddings are not of each other")
-    prefixes = np.frombuffer(b"".join(hashes.values()), np.uint64)
-    bare = Snapshot(
-        *((now.identity, now.changes), vectors, np.array(starts, np.int64)),
-        *(np.array(numbers, np.int64), prefixes, np.zeros(len(numbers), np.float32)),
-    )
-    drawn = sample_of(len(numbers))
-    wholes = vectors[bare.starts[drawn]]
-    return replace(bare, hubs=hubs_of(bare, wholes, drawn))
 
 
 def sample_of(count: int) -> NDArray[np.int64]:
@@ -204,56 +148,3 @@ def hubs_of(
         near[own, places[own] - begin] = -np.inf  # none is its own neighbour
         found[begin:end] = np.partition(near, -kept, axis=0)[-kept:].mean(axis=0)
     return found
-
-
-def _arrays(snapshot: Snapshot) -> list[NDArray[Any]]:
-    names = ("vectors", "starts", "numbers", "hashes", "hubs")
-    return [np.ascontiguousarray(getattr(snapshot, name)) for name in names]
-
-
-def _keep(cache: Path, snapshot: Snapshot) -> None:
-    arrays = _arrays(snapshot)
-    crc = 0
-    for array in arrays:
-        crc = zlib.crc32(array.data, crc)
-    header = {
-        "kinet": "vectors of a library",
-        "identity": snapshot.key[0].hex(),
-        "changes": snapshot.key[1],
-        "rows": len(snapshot.vectors),
-        "size": snapshot.vectors.shape[1],
-        "recordings": len(snapshot.numbers),
-        "crc": crc,
-    }
-
-    def write(file: Any) -> None:
-        file.write(json.dumps(header).encode().ljust(_HEADER))
-        for array in arrays:
-            file.write(array.data)
-
-    write_atomically(cache, write)
-
-
-def _cached(cache: Path, now: Identity) -> Snapshot:
-    """Raises whatever is wrong with the cache."""
-    with open(cache, "rb") as file:
-        said = json.loads(file.read(_HEADER))
-    if (said["identity"], said["changes"]) != (now.identity.hex(), now.changes):
-        raise ValueError("of another time")
-    rows, count = said["rows"], said["recordings"]
-    shapes = [
-        *((np.float32, (rows, now.size)), (np.int64, (count + 1,)), (np.int64, (count,))),
-        *((np.uint64, (count,)), (np.float32, (count,))),
-    ]
-    needed = _HEADER + sum(int(np.prod(shape)) * np.dtype(kind).itemsize for kind, shape in shapes)
-    if said["size"] != now.size or os.path.getsize(cache) != needed:
-        raise ValueError("of another size")
-    mapped = np.memmap(cache, np.uint8, "r")
-    if zlib.crc32(mapped[_HEADER:].data) != said["crc"]:
-        raise ValueError("damaged")
-    arrays, begin = [], _HEADER
-    for kind, shape in shapes:
-        end = begin + int(np.prod(shape)) * np.dtype(kind).itemsize
-        arrays.append(np.asarray(mapped[begin:end]).view(kind).reshape(shape))
-        begin = end
-    return Snapshot((now.identity, now.changes), *arrays)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinet.address import Address
-from kinet.errors import DataError, SettingsError
+from kinet.errors import SettingsError
 from kinet.library.databases import make_database, open_database
 from kinet.library.identity import Identity
 from kinet.library.models import LibraryModel
-from kinet.library.rows import File, Sound, embeddings_of, hpcp_of, to_blob
-from kinet.library.schema import TABLES, Conflict, checksum, damaged
-from kinet.reading import show_path
+from kinet.library.rows import File, Sound, embeddings_of, hpcp_of
+from kinet.library.schema import Conflict, checksum, damaged
+from kinet.library.tables import Tables
 
 T = TypeVar("T")
 # How often a change is begun anew that the database gave up for that of another.
 _TIMES = 5
-# Recordings that are put in at once.
+# Recordings that are put in, or read, at once.
 _AT_ONCE = 500
 
 
@@ -45,6 +46,7 @@ class Store:
     def __init__(self, path: Path | Address) -> None:
         self.path = path
         self.database = open_database(path)
+        self._tables = Tables(path, self.database)
         try:
             self.identity()
         except BaseException:
@@ -134,7 +136,7 @@ class Store:
 
     def identity(self) -> Identity:
         """What the library is, as of now."""
-        rows = self._rows("SELECT * FROM library")
+        rows = self._tables.rows("SELECT * FROM library")
         if len(rows) != 1:
             raise damaged(self.path, f"{len(rows)} rows that say what it is")
         try:
@@ -176,29 +178,27 @@ class Store:
         DataError
             If a value is not finite.
         """
-        first = int(self._rows_of("SELECT coalesce(max(id), 0) + 1 FROM recordings")[0][0])
+        first = int(self._tables.unchecked("SELECT coalesce(max(id), 0) + 1 FROM recordings")[0][0])
         numbers: list[int] = []
-        rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in _OF_A_SOUND}
+        rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in Sound.TABLES}
         for number, sound in enumerate(sounds, start=first):
             numbers.append(number)
-            for table, row in _rows_of_sound(number, sound).items():
+            for table, row in sound.values(number).items():
                 rows[table].append(row)
             if len(numbers) % _AT_ONCE == 0:
-                self._insert(rows)
-        self._insert(rows)
+                self._tables.insert(rows)
+        self._tables.insert(rows)
         return numbers
 
     def number_of(self, sha256: bytes) -> int | None:
         """The number of the recording of this content, if it is in the library."""
-        rows = self._rows("SELECT * FROM recordings WHERE sha256 = ?", (sha256,))
+        rows = self._tables.rows("SELECT * FROM recordings WHERE sha256 = ?", (sha256,))
         return rows[0][0] if rows else None
 
     def recording(self, number: int) -> tuple[bytes, float]:
         """SHA-256 and seconds of a recording."""
-        rows = self._rows("SELECT * FROM recordings WHERE id = ?", (number,))
-        if len(rows) != 1:
-            raise damaged(self.path, f"{len(rows)} recordings of number {number}")
-        return rows[0][1], rows[0][2]
+        _, sha256, seconds = self._tables.only("recordings", "id", number)
+        return sha256, seconds
 
     def put_file(self, file: File) -> None:
         """Put a file in, or in place of the one of the same path; within `writing`."""
@@ -207,7 +207,7 @@ class Store:
 
     def add_files(self, files: Iterable[File]) -> None:
         """Put files in of whose paths there are none; within `writing`."""
-        self._insert({"files": [file.values() for file in files]})
+        self._tables.insert({"files": [file.values() for file in files]})
 
     def remove_file(self, path: Path) -> None:
         """Take a file out, and its recording if it was the only one; within `writing`."""
@@ -215,7 +215,7 @@ class Store:
 
     def _take_out(self, path: Path, keep: int = 0) -> None:
         name = os.fsencode(path)
-        held = self._rows_of("SELECT recording FROM files WHERE path = ?", (name,))
+        held = self._tables.unchecked("SELECT recording FROM files WHERE path = ?", (name,))
         self.database.change("DELETE FROM files WHERE path = ?", (name,))
         for (number,) in held:
             if number != keep:
@@ -227,50 +227,58 @@ class Store:
 
     def files(self) -> list[File]:
         """All files, in the order of their paths."""
-        return [File.of(row) for row in self._whole("files", "path")]
+        return [File.of(row) for row in self._tables.whole("files", "ORDER BY path")]
 
     def files_of(self, number: int) -> list[File]:
         """The files of a recording, in the order of their paths."""
-        rows = self._rows("SELECT * FROM files WHERE recording = ? ORDER BY path", (number,))
-        if not rows:
+        rows = self._tables.rows("SELECT * FROM files WHERE recording = ? ORDER BY path", (number,))
+        files = [File.of(row) for row in rows]
+        # An index leads to them, and may be damaged itself.
+        if not files or any(file.recording != number for file in files):
             raise damaged(self.path, f"no files of recording {number}")
-        return [File.of(row) for row in rows]
+        return files
 
-    def recordings(self) -> list[tuple[int, bytes, float]]:
+    def recordings_of_files(self) -> Iterator[int]:
+        """The number of the recording of each file, in any order."""
+        return (row[1] for row in self._tables.whole("files"))
+
+    def recordings(self) -> Iterator[tuple[int, bytes, float]]:
         """Number, SHA-256 and seconds of all recordings, in the order of their numbers."""
-        return list(self._whole("recordings", "id"))
+        yield from self._tables.whole("recordings", "ORDER BY id")
 
-    def embeddings(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Number and embeddings ``(pieces, D)`` of all recordings, in that order."""
+    def embeddings(
+        self,
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+        """Numbers, pieces and embeddings ``(all pieces, D)`` of some hundred recordings at a time.
+
+        Those of all, in the order of their numbers.
+        """
         size = self.identity().size
-        for number, pieces, content in self._whole("embeddings", "recording"):
-            rows = self._checked(embeddings_of, content, size)
-            if len(rows) != pieces:
-                raise damaged(self.path, f"{len(rows)} embeddings of {pieces}")
-            yield number, rows
+        every = self._tables.whole("embeddings", "ORDER BY recording")
+        while rows := list(itertools.islice(every, _AT_ONCE)):
+            numbers, pieces, contents = zip(*rows, strict=True)
+            if any(len(c) != 4 * size * n for n, c in zip(pieces, contents, strict=True)):
+                raise damaged(self.path, "embeddings of another number of pieces")
+            values = self._tables.array(embeddings_of, b"".join(contents), size)
+            yield np.array(numbers, np.int64), np.array(pieces, np.int64), values
 
     def count_of_embeddings(self) -> int:
         """Embeddings of all pieces of all recordings."""
-        return int(self._rows_of("SELECT coalesce(sum(pieces), 0) FROM embeddings")[0][0])
+        return int(self._tables.unchecked("SELECT coalesce(sum(pieces), 0) FROM embeddings")[0][0])
 
     def all_hpcp(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Number and HPCP ``(T, 12)`` of all recordings, in that order."""
-        for number, _, content in self._whole("hpcp", "recording"):
-            yield number, self._checked(hpcp_of, content)
+        for number, _, content in self._tables.whole("hpcp", "ORDER BY recording"):
+            yield number, self._tables.array(hpcp_of, content)
 
     def hpcp(self, number: int) -> NDArray[np.float32]:
         """HPCP ``(T, 12)`` of a recording."""
-        rows = self._rows("SELECT * FROM hpcp WHERE recording = ?", (number,))
-        if len(rows) != 1:
-            raise damaged(self.path, f"{len(rows)} HPCP of recording {number}")
-        return self._checked(hpcp_of, rows[0][2])
+        return self._tables.array(hpcp_of, self._tables.only("hpcp", "recording", number)[2])
 
     def embeddings_of(self, number: int) -> NDArray[np.float32]:
         """Embeddings ``(pieces, D)`` of a recording."""
-        rows = self._rows("SELECT * FROM embeddings WHERE recording = ?", (number,))
-        if len(rows) != 1:
-            raise damaged(self.path, f"{len(rows)} embeddings of recording {number}")
-        return self._checked(embeddings_of, rows[0][2], self.identity().size)
+        content = self._tables.only("embeddings", "recording", number)[2]
+        return self._tables.array(embeddings_of, content, self.identity().size)
 
     def faults(self) -> list[str]:
         """What the database itself finds wrong."""
@@ -287,75 +295,3 @@ class Store:
     def cache(self) -> Path:
         """A file for what can be made again from the library."""
         return self.database.cache(self.identity().identity)
-
-    def _whole(self, table: str, order: str) -> Iterator[tuple[Any, ...]]:
-        """All rows of a table, checked one by one, and at the end that none was missing."""
-        count = total = 0
-        for *values, written in self.database.scan(f"SELECT * FROM {table} ORDER BY {order}"):
-            if checksum(*values) != written:
-                raise damaged(self.path, f"a row of {table}")
-            count, total = count + 1, total + written
-            yield tuple(values)
-        said = self._rows_of("SELECT rows, checksums FROM totals WHERE name = ?", (table,))
-        if said != [(count, total)]:
-            raise damaged(self.path, f"{count} rows of {table}, which are not all or too many")
-
-    def _rows(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Rows, each with its checksum looked at and left out."""
-        rows = self._rows_of(statement, values)
-        for *row, written in rows:
-            if checksum(*row) != written:
-                raise damaged(self.path, "a checksum does not fit")
-        return [row[:-1] for row in rows]
-
-    def _rows_of(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        return list(self.database.select(statement, values))
-
-    def _insert(self, tables: dict[str, list[tuple[object, ...]]]) -> None:
-        """Put rows into tables, each with its checksum; the lists are empty then."""
-        for table, rows in tables.items():
-            self.database.insert(table, [(*row, checksum(*row)) for row in rows])
-            rows.clear()
-
-    def _checked(self, read: Any, *values: Any) -> NDArray[np.float32]:
-        try:
-            return read(*values)
-        except ValueError as error:
-            raise damaged(self.path, str(error)) from error
-
-
-# Those that others depend on come first.
-_OF_A_SOUND = ("recordings", "hpcp", "embeddings")
-
-
-def _rows_of_sound(number: int, sound: Sound) -> dict[str, tuple[object, ...]]:
-    """The rows of a recording by table."""
-    return {
-        "recordings": (number, sound.sha256, float(sound.seconds)),
-        "hpcp": (number, len(sound.hpcp), to_blob(sound.hpcp)),
-        "embeddings": (number, len(sound.embeddings), to_blob(sound.embeddings)),
-    }
-
-
-def require_same(path: Path | Address, here: Identity, model: LibraryModel) -> None:
-    """Refuse a model whose embeddings are not those of the library.
-
-    Raises
-    ------
-    DataError
-        If the model or the settings of its features are others.
-    """
-    if here.features != model.features:
-        raise DataError(
-            f"{show_path(path)} holds features {here.features.fingerprint()}, the model "
-            f"{model.name} needs {model.features.fingerprint()}; one library has one kind"
-        )
-    if here.digest != model.digest:
-        raise DataError(
-            f"{show_path(path)} holds embeddings of {here.model} ({here.digest[:12]}), not "
-            f"of {model.name} ({model.digest[:12]}); need that model, or another library (that of "
-            "a folder is made again when .kinet in it is removed)"
-        )
-
-
-__all__ = ["TABLES", "Identity", "Store", "require_same"]

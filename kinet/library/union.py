@@ -72,4 +72,5 @@ def snapshot_of(chosen: Sequence[tuple[Shelf, int]], size: int) -> Snapshot:
         *(np.cumsum([0, *(len(part.vectors) for part in parts)]), np.arange(len(parts))),
         np.array([part.hashes[0] for part in parts], np.uint64),
         np.array([part.hubs[0] for part in parts], np.float32),
+        np.array([part.copies[0] for part in parts], np.int64),
     )

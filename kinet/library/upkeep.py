@@ -1,8 +1,9 @@
-"""Looking after a library: faults, merging, and learning what its scores mean."""
+"""Looking after a library: faults, taking out, merging, learning what its scores mean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 from kinet.address import Address
 from kinet.errors import DataError
 from kinet.library.calibration import Calibration, calibrate
-from kinet.library.finding import Query, Shelf, compare_pairs, shortlist
+from kinet.library.finding import Shelf, compare_pairs
 from kinet.library.identity import require_alike
 from kinet.library.rows import Sound
+from kinet.library.shortlisting import Query, shortlist
 from kinet.library.store import Store
+from kinet.reading import PathLike, show_path
 
 # Recordings whose pairs a calibration is learned from, at most.
 _LEARNED_FROM = 500
@@ -39,7 +42,7 @@ def faults_of(store: Store) -> list[str]:
             recordings = {number for number, _, _ in store.recordings()}
             heard = {file.recording for file in store.files()}
             hpcp = {number for number, _ in store.all_hpcp()}
-            embedded = {number for number, _ in store.embeddings()}
+            embedded = {int(number) for own, *_ in store.embeddings() for number in own}
         except DataError as error:
             return [*found, str(error)]
     for what, numbers in (("file", heard), ("HPCP", hpcp), ("embeddings", embedded)):
@@ -47,6 +50,49 @@ def faults_of(store: Store) -> list[str]:
         if odd:
             found.append(f"{len(odd)} recordings without {what}, the first is number {odd[0]}")
     return found
+
+
+def take_out(store: Store, paths: Iterable[PathLike]) -> list[Path]:
+    """Take out files, or all below folders; gives what was taken out.
+
+    Raises
+    ------
+    DataError
+        If a path names nothing in the library; then nothing is taken out.
+    """
+    with store.reading():
+        here = [file.path for file in store.files()]
+    out: dict[Path, None] = {}
+    for given in paths:
+        path = Path(os.path.abspath(given))
+        found = [file for file in here if file.is_relative_to(path)]
+        if not found:
+            raise DataError(
+                f"{show_path(given)} is not in {show_path(store.path)}; kinet index list shows "
+                "what is"
+            )
+        out |= dict.fromkeys(found)
+    _take_out(store, out)
+    return list(out)
+
+
+def keep_only(store: Store, folder: PathLike) -> list[Path]:
+    """Take out what is not below a folder, or no more there; gives it."""
+    root = Path(os.path.abspath(folder))
+    with store.reading():
+        here = [file.path for file in store.files()]
+    out = [path for path in here if not (path.is_relative_to(root) and path.exists())]
+    if out:
+        _take_out(store, out)
+    return out
+
+
+def _take_out(store: Store, paths: Iterable[Path]) -> None:
+    def change() -> None:
+        for path in paths:
+            store.remove_file(path)
+
+    store.write(change)
 
 
 def merge_into(store: Store, path: Path | Address) -> int:
@@ -124,7 +170,8 @@ def _pairs_with(
     snapshot = shelf.snapshot
     number = int(snapshot.numbers[place])
     digest = snapshot.hashes[place].tobytes()
-    query = Query(shelf.hpcp(number), store.embeddings_of(number), digest)
+    embeddings, piece = store.embeddings_of(number), store.identity().piece
+    query = Query(shelf.hpcp(number), embeddings, digest, piece)
     listed = [pair for pair in shortlist(snapshot, query, len(songs)) if songs[pair[0]]]
     versions = [pair for pair in listed if songs[pair[0]] == songs[place]]
     others = [pair for pair in listed if songs[pair[0]] != songs[place]]

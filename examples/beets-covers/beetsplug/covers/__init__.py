@@ -126,7 +126,7 @@ class CoversPlugin(BeetsPlugin):
             groups = library.duplicates(threshold, move)
         by_path = {path_of(item): item for item in items}
         found = [members for group in groups if len(members := found_of(group, by_path)) > 1]
-        is_calibrated = library.info().calibration is not None
+        is_calibrated = library.calibration is not None
         if options.as_json:
             shown = [[one.described() | one.nearest() for one in members] for members in found]
             show_json({"calibrated": is_calibrated, "groups": shown})
@@ -153,7 +153,7 @@ class CoversPlugin(BeetsPlugin):
             )
         by_path = {path_of(item): item for item in every}
         found = [songs_of(answer, by_path) for answer in answers]
-        is_calibrated = library.info().calibration is not None
+        is_calibrated = library.calibration is not None
         if options.as_json:
             shown = [
                 {
