@@ -32,7 +32,9 @@ what `kinet find` does for one query but for reading, embedding and aligning.
 """
 INDEXES = """\
 Other programs on the same embeddings. The approximate ones look at as much as it takes for a recall
-of 0.99 among the ten nearest, or at most at 1,024 lists or candidates. kinet does not use them.
+of 0.99 among the ten nearest, or at most at 1,024 lists or candidates. "kinet, index" is that of
+`kinet index build`, a graph of usearch; it looks for 400 rows in place of ten, for hubs are among
+them.
 """
 ADDED = "## Adding\n"
 PAIRS = "## Duplicates\n"
@@ -132,11 +134,11 @@ def _scan(rows: list[Report]) -> str:
     beside = [
         (
             *(f"{r['embeddings']:,}", name.replace("_", ", ")),
-            *(number(r[name]["one_query_ms"]), number(r[name]["each_of_100_ms"])),
+            *(number(r[name]["one_query_ms"]), number(r[name].get("each_of_100_ms"))),
             *(number(r[name].get("recall_at_10")), number(r[name].get("seconds_to_build"))),
         )
         for r in rows
-        for name in ("faiss_exact", "faiss_approximate", "usearch_approximate")
+        for name in ("faiss_exact", "faiss_approximate", "usearch_approximate", "kinet_index")
         if name in r
     ]
     found = table(headings, own)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from index_speed import BLOCK, Measure, drawn, in_rounds, open_library, timed
+
+from kinet.library import Library
 
 NEAREST = 10
 WANTED_RECALL = 0.99
@@ -23,6 +26,7 @@ def others(is_approximate: bool) -> dict[str, Measure]:
             found["faiss_approximate"] = faiss_approximate
     if is_approximate and importlib.util.find_spec("usearch"):
         found["usearch_approximate"] = usearch_approximate
+        found["kinet_index"] = kinet_index
     return found
 
 
@@ -73,6 +77,18 @@ def usearch_approximate(path: Path, repeats: int) -> dict[str, Any]:
     return {"seconds_to_build": round(built, 1)} | _until_recalled(
         look_at, "expansion", rows, queries, repeats
     )
+
+
+def kinet_index(path: Path, repeats: int) -> dict[str, Any]:
+    """The index of `kinet index build`, as it says itself."""
+    os.environ["XDG_CACHE_HOME"] = str(path.parent)
+    with Library.open(path) as library:
+        made = library.build_index()
+    return {
+        "seconds_to_build": round(made.seconds, 1),
+        "recall_at_10": round(made.recall, 4),
+        "one_query_ms": round(made.milliseconds, 3),
+    }
 
 
 def _until_recalled(

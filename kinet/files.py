@@ -243,6 +243,14 @@ def write_array_atomically(path: PathLike, array: NDArray[Any]) -> None:
     write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
+def path_in_cache(name: str) -> Path:
+    """A file in the user's folder for what can be made again, which only they may read."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kinet")
+    with contextlib.suppress(OSError):
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+    return folder / name
+
+
 def digest_of(path: PathLike) -> str:
     """SHA-256 of a file, or of all files of a folder with their names, as 64 hexadecimal digits.
 

@@ -18,7 +18,7 @@ def made_up(counts, seed=0, size=16):
     return Snapshot(
         *((b"", 0), rows, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)),
         *(np.arange(len(counts)), np.zeros(len(counts), np.uint64)),
-        rng.random(len(counts)).astype(np.float32) / 5,
+        *(rng.random(len(counts)).astype(np.float32) / 5, np.ones(len(counts), np.int64)),
     )
 
 

@@ -22,7 +22,8 @@ from kinet.address import place_of
 from kinet.cli import run
 from kinet.errors import DataError, SettingsError
 from kinet.extraction.sources import Source
-from kinet.library import Library, calibration, connection, nearest
+from kinet.library import Library, calibration, connection
+from kinet.library.pgvector import Pgvector
 from kinet.library.rows import File, Sound
 from kinet.library.schema import Conflict
 from kinet.library.store import Store
@@ -439,13 +440,13 @@ def test_a_server_that_does_not_flush_is_told(library, monkeypatch):
 @pytest.fixture
 def by_index(monkeypatch):
     """Small tables are looked through by the server, were it not told otherwise."""
-    set_one = nearest._set
+    set_one = Pgvector._set
 
-    def set_both(store, name, value):
-        set_one(store, name, value)
-        set_one(store, "enable_seqscan", "off")
+    def set_both(index, name, value):
+        set_one(index, name, value)
+        set_one(index, "enable_seqscan", "off")
 
-    monkeypatch.setattr(nearest, "_set", set_both)
+    monkeypatch.setattr(Pgvector, "_set", set_both)
 
 
 @pytest.mark.usefixtures("by_index")
@@ -484,13 +485,14 @@ def test_the_index_is_what_is_looked_into(library, postgres, url, tmp_path):
     assert "s2" not in {match.song for match in answer.matches}
     with library._store.reading():
         plan = "EXPLAIN SELECT 1 FROM vectors ORDER BY content <#> ? LIMIT 5"
-        nearest._set(library._store, "enable_seqscan", "off")
+        Pgvector(library._store)._set("enable_seqscan", "off")
         rows = list(library._store.database.select(plan, (str([0.1] * 1044),)))
     assert "Index Scan using vectors_content_idx" in str(rows)
 
 
 def test_few_found_is_told_as_recall(library, monkeypatch):
-    monkeypatch.setattr(nearest, "_nearest", lambda *_: iter([(1, -1.0), (2, 0.5), (3, 0.5)]))
+    few = [(1, -1.0), (2, 0.5), (3, 0.5)]
+    monkeypatch.setattr(Pgvector, "nearest", lambda *_: iter([few]))
     # Of the eight nearest, which are all, the first alone is near enough: 1 / 8.
     assert library.build_index().recall == pytest.approx(1 / 8)
 
@@ -506,13 +508,6 @@ def test_an_index_of_another_state_is_not_looked_into(library, tmp_path):
     library.build_index()
     library.find(query, workers=1, approximate=True)
     assert library.check() == []
-
-
-def test_a_file_has_no_index(tmp_path):
-    with library_of(tmp_path) as library:
-        for do in (library.build_index, lambda: library.find([], approximate=True)):
-            with pytest.raises(SettingsError, match="is a file, which is searched exactly; an in"):
-                do()
 
 
 def test_a_server_without_pgvector_says_so(library, monkeypatch):

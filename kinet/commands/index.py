@@ -221,16 +221,18 @@ def compact(library: Path | Address, as_json: bool) -> None:
 @library_argument
 @json_option
 def build(library: Path | Address, as_json: bool) -> None:
-    """Make an index of LIBRARY, on PostgreSQL with pgvector, for kinet find --approximate.
+    """Make an index of LIBRARY for kinet find --approximate.
 
-    Then a search looks at some hundred recordings, not at all: at a million of embeddings it takes
-    milliseconds, and needs no copy of them. What it finds less than an exact search is measured
-    and printed. After the library has changed, make the index again.
+    Then a search looks at some hundred recordings, not at all. What it finds less than an exact
+    search is measured and printed. After the library has changed, make the index again.
+
+    The index of a file is made by usearch, and lies in ~/.cache/kinet; that on PostgreSQL is made
+    there, by pgvector.
     """
     from dataclasses import asdict
 
-    with opened(library) as here:
-        made = here.build_index()
+    with opened(library) as here, tracks_progress("linking", unit="embeddings") as progress:
+        made = here.build_index(progress)
     if as_json:
         show_json(asdict(made))
     else:

@@ -21,7 +21,7 @@ from kinet.library.groups import GROUPED_FROM, Group, groups_of
 from kinet.library.identity import model_of, require_same
 from kinet.library.information import Information, information_of
 from kinet.library.models import LibraryModel, default_model, find_model
-from kinet.library.nearest import Built, build, near_to, require_index
+from kinet.library.nearest import Built, Index, build, index_of, near_to, require_index
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.queries import Answer, Asked, known_to, read_queries
 from kinet.library.rows import File
@@ -77,6 +77,7 @@ class Library:
         self._store, self._model = store, model
         self._embedder: Embedder | None = None
         self._snapshot: Snapshot | None = None
+        self._index: Index | None = None
 
     @classmethod
     def open(cls, path: PathLike, model: str | None = None) -> Library:
@@ -237,7 +238,7 @@ class Library:
         Raises
         ------
         SettingsError
-            If a number is out of range, or a library in a file has no index.
+            If a number is out of range, or an index needs a package that is not installed.
         DataError
             If the library is damaged, or has changed since its index was made.
         """
@@ -286,17 +287,25 @@ class Library:
         self._store.write(lambda: self._store.set_calibration(calibration.to_json()))
         return calibration
 
-    def build_index(self) -> Built:
+    def build_index(self, progress: Callable[[int, int], object] | None = None) -> Built:
         """Make what `find` with `approximate` looks into, of the library as it is now.
+
+        That of a file lies in the user's folder for what can be made again, that of a database in
+        it.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the number of embeddings that are in it, and of all.
 
         Raises
         ------
         SettingsError
-            If the library is a file.
+            If the library is a file, and usearch is not installed.
         DataError
-            If the server has no pgvector, or the rights do not reach.
+            If the server has no pgvector, the rights do not reach, or a file cannot be written.
         """
-        return build(self._store)
+        return build(self._store, self._index_of(), progress)
 
     def check(self) -> list[str]:
         """What is wrong with the library, a line for each fault; none if all is well."""
@@ -345,6 +354,13 @@ class Library:
 
     def _near(self) -> Asked:
         """Queries are compared with what the index says is near."""
-        require_index(self._store)
-        near = partial(near_to, self._store)
+        index = self._index_of()
+        require_index(self._store, index)
+        near = partial(near_to, self._store, index)
         return Asked(self._store.identity(), self._embed, lambda _: None, near)
+
+    def _index_of(self) -> Index:
+        """Kept, for what it has opened."""
+        if self._index is None:
+            self._index = index_of(self._store)
+        return self._index

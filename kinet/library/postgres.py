@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from kinet.address import Address
 from kinet.errors import DataError
+from kinet.files import path_in_cache
 from kinet.library.postgres_tables import lock, opened, require_library
 from kinet.library.schema import TABLES
 
@@ -131,10 +131,7 @@ class PostgresDatabase:
 
     def cache(self, identity: bytes) -> Path:
         """In the user's folder for what can be made again."""
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kinet")
-        with contextlib.suppress(OSError):
-            folder.mkdir(0o700, parents=True, exist_ok=True)
-        return folder / f"{identity.hex()}-vectors"
+        return path_in_cache(f"{identity.hex()}-vectors")
 
     def close(self) -> None:
         """Close the connection; what was written is on the server."""
