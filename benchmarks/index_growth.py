@@ -93,7 +93,7 @@ def _paired(path: Path, budget: float) -> dict[str, Any]:
         "embeddings": len(snapshot.vectors),
         "size": snapshot.vectors.shape[1],
         "measured_recordings": some,
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 4),
         "seconds_for_all": round(seconds * (count / some) ** 2, 1),
         "seconds_of_products_for_all": round(products, 1),
         "pairs": len(found),

@@ -24,7 +24,7 @@ from machine import in_a_process, peak_mib, write_report
 from kinet.address import place_of
 from kinet.library.cache import take_snapshot
 from kinet.library.models import find_model
-from kinet.library.nearest import build
+from kinet.library.nearest import build, index_of
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.rows import File, Sound
 from kinet.library.store import Store
@@ -76,7 +76,7 @@ def measured(address: str, recordings: int, pieces: int, size: int, repeats: int
     cached = statistics.median(timed(lambda: take_snapshot(store))[0] for _ in range(3))
     store.cache().unlink(missing_ok=True)
     exact = searched_in(snapshot, repeats)
-    made = build(store)
+    made = build(store, index_of(store))
     figures = {
         "recordings": recordings,
         "embeddings": recordings * pieces,

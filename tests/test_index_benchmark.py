@@ -71,7 +71,7 @@ def test_pairs_are_measured_on_a_part_where_all_take_too_long(tmp_path):
     assert (whole["measured_recordings"], whole["pairs"] >= 130 * 10 / 2) == (130, True)
     part = measured(tmp_path, "pairs", "--size", "130", "2", "16", "--seconds", "0")
     assert part["measured_recordings"] == 2
-    assert part["seconds_for_all"] == pytest.approx(65**2 * part["seconds"], abs=65**2 * 0.05)
+    assert part["seconds_for_all"] == pytest.approx(65**2 * part["seconds"], abs=1)
 
 
 def test_versions_are_grouped(tmp_path):
