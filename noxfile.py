@@ -23,7 +23,7 @@ nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "b
 BACKENDS = {
     "tensorflow": [
         "-e",
-        ".[test,tensorflow,onnx,openvino,int8,litert,export,quickstart,scores,serve,approximate]",
+        ".[test,tensorflow,onnx,openvino,int8,litert,export,quickstart,scores,serve,approximate,store]",
     ],
     "jax": ["-e", ".[test,jax,pictures]"],
     "torch": ["torch==2.13.0", "-e", ".[test,torch,onnx,pictures]"],
@@ -82,6 +82,7 @@ WITHOUT_BACKEND = [
     "tests/test_project.py",
     "tests/test_quickstart.py",
     "tests/test_registry.py",
+    "tests/test_remote.py",
     "tests/test_renditions.py",
     "tests/test_runs.py",
     "tests/test_scale_benchmark.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from document_postgres import postgres_section
 from document_published import published_section
 from law import FITTED_FROM, fitted
 from tables import machine_line, number, percent, table, times
@@ -101,8 +102,9 @@ def scale_page(reports: Reports) -> str:
     extraction, add = reports["extraction"]["formats"], reports["index-add"]["add"]
     spent = core_hours(costs, search, extraction, add)
     parts = [ABOUT, _costs(costs, spent, reports), _space(costs, reports)]
-    parts += [_search(search, costs, reports), _int8(search), _decides(costs, search, spent)]
-    return "\n".join([*parts, published_section()])
+    parts += [_search(search, costs, reports), _int8(search)]
+    parts += filter(None, [postgres_section(reports.get("postgres"))])
+    return "\n".join([*parts, _decides(costs, search, spent), published_section()])
 
 
 def core_hours(costs: Report, search: Report, formats: Report, add: Report) -> dict[str, float]:

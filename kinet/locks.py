@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kinet.errors import DataError
 from kinet.files import writing_to
+from kinet.remote import AnyPath, Url
 
 if sys.platform == "win32":
     import msvcrt
@@ -21,15 +22,15 @@ _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, otherwise: str) -> Iterator[None]:
+def alone_in(folder: AnyPath, otherwise: str) -> Iterator[None]:
     """Make a folder, and refuse a second process in it.
 
     The system frees the lock when the process ends, however it ends. On file systems without
-    locks nothing is refused.
+    locks nothing is refused, nor in an object store, which has neither locks nor folders.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : pathlib.Path or Url
         The folder, made if it is not there.
     otherwise : str
         What is said if another process is at work in it.
@@ -51,6 +52,9 @@ def alone_in(folder: Path, otherwise: str) -> Iterator[None]:
     ...             print(error)
     another one is there
     """
+    if isinstance(folder, Url):
+        yield
+        return
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _opened(folder)

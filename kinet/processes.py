@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from kinet.backend import cores
 from kinet.errors import SettingsError
+from kinet.remote import AnyPath
 from kinet.workers import Check, work_off
 
 
@@ -29,7 +29,7 @@ class Workers(Protocol):
         jobs: Sequence[Job],
         finished: Callable[[Any, Any], bool],
         verb: str,
-        shared: Sequence[Path] = (),
+        shared: Sequence[AnyPath] = (),
         memory: int | None = None,
     ) -> None:
         """Call a function for every job.
@@ -41,7 +41,7 @@ class Workers(Protocol):
         jobs : sequence of Job
         verb : str
             What is done, as ``extract``, for those who look on.
-        shared : sequence of pathlib.Path
+        shared : sequence of pathlib.Path or Url
             What everyone must see, where not all are on this machine.
         memory : int, optional
             As of `kinet.workers.work_off`, where a process has one job at a time.
@@ -79,7 +79,7 @@ class Processes:
         jobs: Sequence[Job],
         finished: Callable[[Any, Any], bool],
         verb: str,
-        shared: Sequence[Path] = (),
+        shared: Sequence[AnyPath] = (),
         memory: int | None = None,
     ) -> None:
         """As `Workers.work_off`."""

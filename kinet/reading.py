@@ -7,6 +7,8 @@ import os
 import stat
 from typing import BinaryIO
 
+from kinet.remote import AnyPath, Status, Url, get, url_status
+
 PathLike = str | os.PathLike[str]
 _NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -22,6 +24,10 @@ def show_path(path: PathLike) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
+class NotRegularError(OSError):
+    """What is neither a file nor an object, as a folder or a pipe."""
+
+
 def reason(error: OSError) -> str:
     """Why a file cannot be read, in the words that all messages use.
 
@@ -32,11 +38,15 @@ def reason(error: OSError) -> str:
     """
     if isinstance(error, FileNotFoundError):
         return "missing"
+    if isinstance(error, NotRegularError):
+        return "not a regular file; need an audio file"
     return f"unreadable ({error.strerror or error})"
 
 
 def open_regular(path: PathLike) -> BinaryIO:
     """Open a file for reading, if it is one: a pipe would be waited for, a device has no end.
+
+    Of an object in a store the content is fetched as a whole.
 
     Raises
     ------
@@ -51,6 +61,8 @@ def open_regular(path: PathLike) -> BinaryIO:
     ...     print(error.strerror)
     not a regular file
     """
+    if isinstance(path, Url):
+        return io.BytesIO(get(path))
     try:
         # Not to wait for the other end of a pipe; with regular files it means nothing.
         descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
@@ -76,3 +88,27 @@ def read_text(path: PathLike) -> str:
     """
     with io.TextIOWrapper(open_regular(path), "utf-8-sig") as file:
         return file.read()
+
+
+def status_of(path: AnyPath) -> Status:
+    """Size and time of change of a file, as they are now.
+
+    Raises
+    ------
+    OSError
+        If it cannot be looked at, or is no regular file; a null character in the name is one, too.
+    """
+    if isinstance(path, Url):
+        return url_status(path)
+    try:
+        status = os.stat(path)
+    except ValueError as error:
+        raise OSError(0, str(error), os.fspath(path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularError(0, "not a regular file", os.fspath(path))
+    return Status(status.st_size, status.st_mtime_ns)
+
+
+def known_status(path: AnyPath) -> Status:
+    """As `status_of`, but of what was found in a listing what that said a moment ago."""
+    return (path.listed if isinstance(path, Url) else None) or status_of(path)

@@ -10,6 +10,7 @@ import tempfile
 import numpy as np
 import postgres_server
 import pytest
+import s3_server
 
 from kinet.backend import choose
 
@@ -38,6 +39,26 @@ def postgres(started_postgres):
     """A PostgreSQL server, see `postgres_server.Server`, whose databases are the test's own."""
     yield started_postgres
     started_postgres.take_back()
+
+
+@pytest.fixture(scope="session")
+def started_s3():
+    """A server of S3 that is started once."""
+    if not s3_server.is_there():
+        pytest.skip("no moto, or no s3fs: a server of S3 is not started")
+    server = s3_server.Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(started_s3, monkeypatch):
+    """A server of S3 with an empty bucket ``music``, and an environment to reach it."""
+    for name, value in started_s3.environment.items():
+        monkeypatch.setenv(name, value)
+    started_s3.new("music")
+    yield started_s3
+    started_s3.remove("music")
 
 
 @pytest.fixture

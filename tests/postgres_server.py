@@ -32,7 +32,7 @@ def is_there() -> bool:
 class Server:
     """A server on a free port of this machine, which asks for passwords and flushes to the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: str = "64MB") -> None:
         self._is_root = sys.platform != "win32" and os.geteuid() == 0
         self._folder = Path(tempfile.mkdtemp(prefix="kinet-postgres-"))
         self._data = self._folder / "data"
@@ -53,7 +53,7 @@ class Server:
         with open(self._data / "postgresql.conf", "a") as settings:
             settings.write(
                 f"listen_addresses = '127.0.0.1'\nport = {self.port}\n"
-                "unix_socket_directories = ''\nshared_buffers = 64MB\n"
+                f"unix_socket_directories = ''\nshared_buffers = {memory}\n"
             )
         self.start()
 

@@ -202,7 +202,7 @@ def test_workers_with_another_version_of_kinet_are_refused(address, monkeypatch)
 
 def test_workers_that_do_not_see_the_files_are_refused(address, tmp_path):
     missing = tmp_path / "elsewhere"
-    with pytest.raises(DataError, match=r"it does not see .*elsewhere; need a file system that"):
+    with pytest.raises(DataError, match=r"it does not see .*elsewhere; need files or a store that"):
         work(address, worker_functions.name_or_die, ["a"], shared=[tmp_path, missing])
 
 

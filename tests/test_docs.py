@@ -9,7 +9,8 @@ block that begins with ``# <name>.py`` is written to that file.
 
 A ``sql`` block is run by who may do everything on a server of the tests, in the database that its
 first line names, ``-- in the database <name>``. ``db.example.org`` is that server;
-``scheduler.example.org`` is this machine.
+``scheduler.example.org`` is this machine. ``s3://music`` is a bucket with the same music in
+``songs``.
 
 A block below ``<!-- not run: reason -->`` is only understood: Python is compiled, and a command's
 options must exist and have allowed values. The ``console`` blocks of the README are run by
@@ -30,6 +31,7 @@ import numpy as np
 import pytest
 from dask_servers import Started
 from music import write_music
+from s3_server import copy_to
 
 import kinet
 from kinet.cli import COMMANDS, cli, run
@@ -218,6 +220,9 @@ def test_a_page_runs_from_top_to_bottom(
     if any(block["language"] == "sql" for block in blocks(page)):
         server = request.getfixturevalue("postgres")
         monkeypatch.setenv("PGPASSWORD", "change me")
+    if "kinet extract s3://" in read(page):
+        request.getfixturevalue("s3")
+        copy_to("s3://music/songs", site / "music")
     folder = tmp_path / "page"
     prepare(page, site, folder)
     monkeypatch.chdir(folder)

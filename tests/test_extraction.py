@@ -158,7 +158,7 @@ def test_what_fails_does_not_stop_the_rest(music, tmp_path):
     assert said[1:] == [
         "nothing but silence, 1.00 s; need sound",
         "missing",
-        "not a file; need an audio file",
+        "not a regular file; need an audio file",
     ]
     assert len(read_manifest(out)) == len(list(out.glob("*.npy"))) == 3
     again = extract_all([*read_sources([music]), absent, folder], out, workers=1)
@@ -170,7 +170,7 @@ def test_what_fails_does_not_stop_the_rest(music, tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.wav")
     [failure] = extract_all(read_sources([tmp_path / "x.wav"]), tmp_path / "out").failed
-    assert failure.message == "not a file; need an audio file"
+    assert failure.message == "not a regular file; need an audio file"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import secrets
+import socket
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +263,36 @@ def test_what_cannot_be_opened_says_why_in_one_line(url, change, message):
         Library.open(address)
     assert message in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(connection, "WAIT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for mode in ("disable", "prefer"):
+            with pytest.raises(DataError, match=r"cannot be reached \(.*timed out\); need a"):
+                Library.open(f"postgresql://ann@127.0.0.1:{port}/covers?sslmode={mode}")
+
+
+def test_a_machine_that_is_gone_is_noticed_within_a_minute(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = place_of(f"postgresql://ann@127.0.0.1:{server.getsockname()[1]}/covers")
+        with connection._socket(address) as made:
+            assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if sys.platform == "linux":
+                first, then, times, sent = (
+                    made.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+                    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+                )
+                assert first + then * times == 60 == sent / 1000
+
+
+def test_a_statement_may_take_longer_than_opening(url, monkeypatch):
+    Library.create(url, "fourier").close()
+    monkeypatch.setattr(connection, "WAIT", 0.2)
+    spoken = connection.Connection(place_of(url))
+    assert spoken.run("SELECT pg_sleep(0.5)") == [("",)]
+    spoken.close()
 
 
 def test_without_the_driver_the_command_that_installs_it_is_named(monkeypatch):

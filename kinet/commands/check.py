@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kinet.commands import output
+from kinet.commands.options import OfThisMachine, path_type
 from kinet.data.inspection import Problem, inspect, inspect_unlisted
 from kinet.data.packing import PackedFile
 from kinet.data.tracks import Track, read_numbered
@@ -16,24 +17,24 @@ _LONG_LIST = 200
 
 
 @click.command("check")
-@click.argument("list_file", metavar="LIST", type=click.Path())
+@click.argument("list_file", metavar="LIST", type=path_type)
 @click.option(
     "--data-dir",
-    type=click.Path(exists=True, path_type=Path),
+    type=OfThisMachine(exists=True),
     required=True,
     help="Folder of the <song>_<version>.npy files, or a file of kinet pack.",
 )
 @click.option(
     "--against",
     metavar="OTHER-LIST",
-    type=click.Path(),
+    type=path_type,
     multiple=True,
     help="Another list that should share no song and no track; can be given several times.",
 )
 @output.json_option
 @click.pass_context
 def command(
-    ctx: click.Context, list_file: str, data_dir: Path, against: tuple[str, ...], as_json: bool
+    ctx: click.Context, list_file: Path, data_dir: Path, against: tuple[Path, ...], as_json: bool
 ) -> None:
     """Look for faults in LIST and its features.
 
@@ -44,7 +45,7 @@ def command(
     The exit code is 1 if something is wrong. Values outside [0, 1] are a warning.
     """
     tracks = _tracks(list_file, data_dir)
-    problems = _inspect(tracks, {name: _tracks(name, data_dir) for name in against})
+    problems = _inspect(tracks, {str(name): _tracks(name, data_dir) for name in against})
     if data_dir.is_file():
         problems += inspect_unlisted(PackedFile(data_dir), tracks)
     errors = sum(problem.is_error for problem in problems)
@@ -52,7 +53,7 @@ def command(
     if as_json:
         output.show_json(
             {
-                "list": list_file,
+                "list": str(list_file),
                 "tracks": len(tracks),
                 "songs": songs,
                 "errors": errors,
@@ -71,7 +72,7 @@ def command(
     ctx.exit(1 if errors else 0)
 
 
-def _tracks(list_file: str, data_dir: Path) -> list[Track]:
+def _tracks(list_file: Path, data_dir: Path) -> list[Track]:
     return [track for _, track in read_numbered(list_file, data_dir)]
 
 

@@ -23,11 +23,11 @@ _PRECISIONS = list(dict.fromkeys(name for form in FORMATS.values() for name in f
 
 
 @click.command("export")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=path_type)
 @click.option(
     "--model-file",
     metavar="MODEL",
-    type=click.Path(path_type=Path),
+    type=path_type,
     help="The model file, instead of the argument.",
 )
 @click.option(
@@ -40,7 +40,7 @@ _PRECISIONS = list(dict.fromkeys(name for form in FORMATS.values() for name in f
 @click.option(
     "--out",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=path_type,
     help="Where to write it. Default: next to MODEL.",
 )
 @click.option("--force", is_flag=True, help="Replace an export that is there.")

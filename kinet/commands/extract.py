@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kinet.commands.dataset_options import DatasetOptions, dataset_options
-from kinet.commands.options import path_type, plugin_option, workers_options
+from kinet.commands.options import path_or_url_type, plugin_option, workers_options
 from kinet.commands.output import json_option, progress_bar, say, show_json, tracks_progress
 from kinet.extraction.readings import AUTOMATIC, READINGS, TAGS
+from kinet.remote import AnyPath, Url
 
 if TYPE_CHECKING:
     from kinet.cluster import Cluster
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 
 @click.command("extract")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=path_type)
-@click.option("--out", metavar="DIR", type=path_type, required=True, help="Folder for features.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=path_or_url_type)
+@click.option(
+    "--out", metavar="DIR", type=path_or_url_type, required=True, help="Folder for features."
+)
 @click.option(
     "--songs-by",
     type=click.Choice((AUTOMATIC, *READINGS)),
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 @dataset_options
 def command(
     ctx: click.Context,
-    sources: tuple[Path, ...],
-    out: Path,
+    sources: tuple[AnyPath, ...],
+    out: AnyPath,
     workers: int | Cluster | None,
     songs_by: str,
     as_json: bool,
@@ -60,6 +63,8 @@ def command(
     (Covers80 as it unpacks), shs100k (recordings of --list; what is not there is counted, written
     to DIR/missing-LIST and no error), da-tacos (HPCP in place of audio).
 
+    SOURCE and DIR can be in an object store: s3://bucket/path, gs://bucket/path.
+
     Recordings that cannot be used are listed at the end; the exit code is 1 then. What is finished
     is not made again: after Ctrl-C, the same command goes on.
     """
@@ -67,7 +72,8 @@ def command(
     from kinet.extraction import ExtractionStopped, extract_all
 
     if dataset:
-        extract = dataset.prepare(sources[0], out, workers)
+        root, target = _of_this_machine(sources[0], out)
+        extract = dataset.prepare(root, target, workers)
     else:
         extract = functools.partial(extract_all, _read(sources, songs_by), out, workers=workers)
     started = time.monotonic()
@@ -82,14 +88,22 @@ def command(
         raise
     _show(report, out, time.monotonic() - started, as_json)
     if dataset:
-        dataset.write_coverage(out)
+        dataset.write_coverage(Path(out))
     if report.done or report.skipped:
         list_file, folder = (shlex.quote(str(path)) for path in (out / LIST, out))
-        say(f"next: kinet check {list_file} --data-dir {folder}")
+        what, rest = ("embed", " --out FILE") if isinstance(out, Url) else ("check", "")
+        say(f"next: kinet {what} {list_file} --data-dir {folder}{rest}")
     ctx.exit(1 if report.failed else 0)
 
 
-def _read(sources: tuple[Path, ...], songs_by: str) -> list[Source]:
+def _of_this_machine(*paths: AnyPath) -> Iterator[Path]:
+    for path in paths:
+        if isinstance(path, Url):
+            raise click.UsageError(f"--dataset is for folders of this machine, not for {path}.")
+        yield path
+
+
+def _read(sources: tuple[AnyPath, ...], songs_by: str) -> list[Source]:
     """The recordings, and on stderr how folders were read."""
     from kinet.extraction.sources import read_sources
 
@@ -103,7 +117,7 @@ def _read(sources: tuple[Path, ...], songs_by: str) -> list[Source]:
     return found
 
 
-def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
+def _show(report: Report, out: AnyPath, seconds: float, as_json: bool) -> None:
     from kinet.reading import show_path
 
     failed = [
@@ -127,7 +141,7 @@ def _show(report: Report, out: Path, seconds: float, as_json: bool) -> None:
     )
 
 
-def _summary(report: Report, out: Path, audio: float, seconds: float) -> dict[str, Any]:
+def _summary(report: Report, out: AnyPath, audio: float, seconds: float) -> dict[str, Any]:
     from kinet.data.manifest import FEATURES, LIST, MANIFEST, features_of
 
     config = features_of(out)

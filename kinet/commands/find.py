@@ -21,8 +21,9 @@ from kinet.commands.libraries import (
     show_where,
     workers_option,
 )
-from kinet.commands.options import engine_options, path_type, require_target
+from kinet.commands.options import engine_options, path_or_url_type, path_type, require_target
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.remote import AnyPath
 
 if TYPE_CHECKING:
     from kinet.library import Answer, Missing
@@ -34,7 +35,7 @@ COLUMNS = (
 
 
 @click.command("find")
-@click.argument("queries", metavar="QUERY...", type=path_type, nargs=-1, required=True)
+@click.argument("queries", metavar="QUERY...", type=path_or_url_type, nargs=-1, required=True)
 @click.option(
     "--in",
     "where",
@@ -78,7 +79,7 @@ COLUMNS = (
 @click.pass_context
 def command(
     ctx: click.Context,
-    queries: tuple[Path, ...],
+    queries: tuple[AnyPath, ...],
     where: tuple[Path | Address, ...],
     allow_missing: bool,
     top: int,

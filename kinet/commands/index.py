@@ -19,9 +19,10 @@ from kinet.commands.libraries import (
     say_added,
     settle,
 )
-from kinet.commands.options import engine_options, path_type, workers_options
+from kinet.commands.options import engine_options, path_or_url_type, workers_options
 from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
 from kinet.extraction.readings import READINGS
+from kinet.remote import AnyPath
 
 if TYPE_CHECKING:
     from kinet.cluster import Cluster
@@ -51,7 +52,7 @@ def opened(path: Path | Address, model: str | None = None) -> Iterator[Library]:
 
 @command.command("add")
 @library_argument
-@click.argument("sources", metavar="SOURCE...", type=path_type, nargs=-1, required=True)
+@click.argument("sources", metavar="SOURCE...", type=path_or_url_type, nargs=-1, required=True)
 @click.option(
     "--songs-by",
     type=click.Choice(tuple(READINGS)),
@@ -65,7 +66,7 @@ def opened(path: Path | Address, model: str | None = None) -> Iterator[Library]:
 def add(
     ctx: click.Context,
     library: Path | Address,
-    sources: tuple[Path, ...],
+    sources: tuple[AnyPath, ...],
     songs_by: str | None,
     model_file: str | None,
     backend: str | None,
@@ -76,9 +77,9 @@ def add(
     """Add recordings to LIBRARY, which is made if it is not there.
 
     SOURCE is a recording, a folder with all in it, a file of features (.npy), or a CSV file with
-    the columns path, song_id and version_id, which states songs; so does --songs-by. What is in
-    the library already, be it under another name, is not read again. After Ctrl-C, or worse, the
-    same command goes on.
+    the columns path, song_id and version_id, which states songs; so does --songs-by. All of these
+    can be in an object store: s3://bucket/path, gs://bucket/path. What is in the library already,
+    be it under another name, is not read again. After Ctrl-C, or worse, the same command goes on.
 
     Files that cannot be read are told, with the cause, and the rest is added; the exit code is 1
     then.
@@ -107,9 +108,9 @@ def add(
 
 @command.command("remove")
 @library_argument
-@click.argument("paths", metavar="PATH...", type=path_type, nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", type=path_or_url_type, nargs=-1, required=True)
 @json_option
-def remove(library: Path | Address, paths: tuple[Path, ...], as_json: bool) -> None:
+def remove(library: Path | Address, paths: tuple[AnyPath, ...], as_json: bool) -> None:
     """Take files, or all below a folder, out of LIBRARY; the files themselves stay."""
     from kinet.reading import show_path
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kinet.address import Address, is_address, place_of
+from kinet.commands.options import OfThisMachine
 from kinet.commands.output import progress_bar, say
 from kinet.errors import DataError
+from kinet.remote import AnyPath
 
 if TYPE_CHECKING:
     from kinet.library import Added, Library, Match, Shards
@@ -29,7 +31,7 @@ workers_option = click.option(
 )
 
 
-class _Place(click.Path):
+class _Place(OfThisMachine):
     """A path, or the address of a database; whatever shows it shows no password."""
 
     def convert(
@@ -46,7 +48,7 @@ class _Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-place_type = _Place(path_type=Path)
+place_type = _Place()
 
 
 def settle(backend: str | None, gpu: str | None) -> None:
@@ -116,7 +118,7 @@ def adding_progress() -> Iterator[Callable[[int, int, float], None]]:
             progress.stop()
 
 
-def say_added(added: Added, gone: list[Path]) -> None:
+def say_added(added: Added, gone: Sequence[AnyPath]) -> None:
     """Files that could not be read, each with its cause, and how many came and went."""
     from kinet.reading import show_path
 
@@ -176,10 +178,9 @@ def show_file(match: Match, where: Path | Address | None) -> str:
     from kinet.reading import show_path
 
     path, root = match.path, where.resolve() if isinstance(where, Path) else None
-    if root is not None and path.is_relative_to(root):
-        path = path.relative_to(root)
-    more = f" (+{len(match.others)})" if match.others else ""
-    return f"{show_path(path)}{more}"
+    is_inside = root is not None and path.is_relative_to(root)
+    shown = show_path(path.relative_to(root) if root and is_inside else path)
+    return f"{shown} (+{len(match.others)})" if match.others else shown
 
 
 def described_match(match: Match) -> dict[str, Any]:

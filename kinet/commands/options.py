@@ -15,8 +15,10 @@ from kinet.backend import BACKENDS, check_gpus, choose, import_quietly, select_g
 from kinet.cluster import Cluster
 from kinet.data.tracks import Track, present, read_tracks
 from kinet.errors import BackendError, DataError, SettingsError
+from kinet.files import writing_to
 from kinet.peers import ALONE, Place
 from kinet.plugins import import_file
+from kinet.remote import AnyPath, Url, is_there, path_or_url
 
 # As the original code has them, and as kinet extract and kinet split are used without its layout.
 DATA_DIR, OWN_DATA_DIR = Path("data/youtube_hpcp_npy"), Path("data")
@@ -29,18 +31,59 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _IMPORTS_KERAS = re.compile(r"^\s*(?:import|from)\s+keras\b", re.MULTILINE)
 
-path_type = click.Path(path_type=Path)
+
+class _Anywhere(click.Path):
+    """A path of this machine, or an address in an object store."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        try:
+            place = path_or_url(os.fspath(value))
+        except DataError as error:
+            self.fail(str(error), param, ctx)
+        return place if isinstance(place, Url) else Path(str(super().convert(place, param, ctx)))
+
+
+class OfThisMachine(_Anywhere):
+    """A path of this machine; it would else be taken for that of a folder named ``s3:``."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Url):
+            self.fail(f"{path} is in an object store; need a path of this machine.", param, ctx)
+        return path
+
+
+path_type, path_or_url_type = OfThisMachine(), _Anywhere()
 
 
 def data_option(command: F) -> F:
     """``--data-dir``."""
+    return _data_option(path_type)(command)
+
+
+def data_or_url_option(command: F) -> F:
+    """``--data-dir``, which can be in an object store."""
+    return _data_option(path_or_url_type)(command)
+
+
+def _data_option(kind: click.Path) -> Callable[[F], F]:
     return click.option(
         "--data-dir",
-        type=path_type,
+        type=kind,
         callback=lambda _, __, given: given or default_data_dir(),
         help="Folder of <song>_<version>.npy files, HPCP (T, 12), or a file of kinet pack.  "
         f"[default: {DATA_DIR}, or {OWN_DATA_DIR}]",
-    )(command)
+    )
 
 
 def default_data_dir() -> Path:
@@ -163,14 +206,22 @@ def start_backend(backend: str | None, gpu: str | None, place: Place = ALONE) ->
     return max(1, len(numbers or ()))
 
 
-def require_target(path: Path, force: bool, instead: str = "--force replaces it") -> None:
+def require_target(path: AnyPath, force: bool, instead: str = "--force replaces it") -> None:
     """Refuse a place where no file can be written, before any work is done for it.
+
+    In an object store that is seen when it is written.
 
     Raises
     ------
     DataError
         If the path names no file, its folder is not there or closed, or a file is there already.
     """
+    if isinstance(path, Url):
+        with writing_to(path):
+            is_taken = path.exists() and not force
+        if is_taken:
+            raise DataError(f"{path} is there already; {instead}")
+        return
     if not path.name or path.is_dir():
         raise DataError(f"{str(path)!r} is a folder; need the path of a file to write")
     if not path.parent.is_dir():
@@ -181,7 +232,7 @@ def require_target(path: Path, force: bool, instead: str = "--force replaces it"
         raise DataError(f"{path} is there already; {instead}")
 
 
-def require_layout(list_file: Path) -> None:
+def require_layout(list_file: AnyPath) -> None:
     """Explain the documented layout where a list of it is not there.
 
     Raises
@@ -190,7 +241,8 @@ def require_layout(list_file: Path) -> None:
         If `list_file` is a default one and is missing.
     """
     name, _, part = list_file.name.partition("-")
-    if list_file.exists() or (list_file.parent, name) != (META, ORIGINAL_LISTS):
+    is_default = (list_file.parent, name) == (META, ORIGINAL_LISTS)
+    if not is_default or is_there(list_file):
         return
     several = ", ".join(map(str, _lists(part)))
     if several:
@@ -203,7 +255,7 @@ def require_layout(list_file: Path) -> None:
     )
 
 
-def read_complete_list(list_file: Path, data_dir: Path) -> list[Track]:
+def read_complete_list(list_file: AnyPath, data_dir: Path) -> list[Track]:
     """The tracks of a list, each with a usable file.
 
     Raises

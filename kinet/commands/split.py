@@ -9,6 +9,7 @@ from typing import BinaryIO
 import click
 
 from kinet.commands import output
+from kinet.commands.options import OfThisMachine, path_type
 from kinet.data.splits import split_by_song
 from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError
@@ -16,11 +17,11 @@ from kinet.files import write_together
 
 
 @click.command("split")
-@click.argument("list_file", metavar="LIST", type=click.Path())
+@click.argument("list_file", metavar="LIST", type=path_type)
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(file_okay=False),
+    type=OfThisMachine(file_okay=False),
     required=True,
     help="Folder for the lists; made if it is not there.",
 )
@@ -30,7 +31,7 @@ from kinet.files import write_together
 @click.option("--force", is_flag=True, help="Replace lists that exist.")
 @output.json_option
 def command(
-    list_file: str, out: str, val: float, test: float, seed: int, force: bool, as_json: bool
+    list_file: Path, out: Path, val: float, test: float, seed: int, force: bool, as_json: bool
 ) -> None:
     """Split LIST into LIST-TRAIN, LIST-VAL and LIST-TEST that share no song.
 
@@ -38,12 +39,12 @@ def command(
     """
     split = split_by_song(read_tracks(list_file, ""), val, test, seed)
     parts = {"TRAIN": split.training, "VAL": split.validation, "TEST": split.test}
-    name = Path(list_file).name
-    targets = {Path(out, f"{name}-{part}"): tracks for part, tracks in parts.items() if tracks}
+    name = list_file.name
+    targets = {out / f"{name}-{part}": tracks for part, tracks in parts.items() if tracks}
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise DataError(f"{', '.join(existing)}: already there; --force replaces")
-    Path(out).mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     write_together({path: partial(_write, tracks) for path, tracks in targets.items()})
     rows = [
         (str(path), len({track.song_id for track in tracks}), len(tracks))

@@ -22,6 +22,7 @@ from kinet.data.tracks import Track
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_atomically, write_text_atomically
 from kinet.reading import open_regular, reason, show_path
+from kinet.remote import Url, inside, path_or_url, urls_below
 
 FEATURES = "features.json"
 MANIFEST = "manifest.csv"
@@ -95,7 +96,7 @@ def write_features(data_dir: str | os.PathLike[str], config: FeatureConfig) -> N
     512
     """
     text = json.dumps(config.described(), indent=1) + "\n"
-    write_text_atomically(Path(data_dir, FEATURES), text)
+    write_text_atomically(inside(data_dir, FEATURES), text)
 
 
 def features_of(data_dir: str | os.PathLike[str]) -> FeatureConfig | None:
@@ -121,9 +122,10 @@ def features_of(data_dir: str | os.PathLike[str]) -> FeatureConfig | None:
     >>> features_of("nowhere") is None
     True
     """
-    if Path(data_dir).is_file():
-        return PackedFile(data_dir).features
-    path = Path(data_dir, FEATURES)
+    place = path_or_url(data_dir)
+    if isinstance(place, Path) and place.is_file():
+        return PackedFile(place).features
+    path = place / FEATURES
     try:
         with open_regular(path) as file:
             return FeatureConfig.from_described(json.loads(file.read(_LARGEST)))
@@ -205,8 +207,12 @@ def require_own(data_dir: str | os.PathLike[str], config: FeatureConfig, whose: 
     >>> require_own("nowhere", FeatureConfig(), "this run")
     """
     require_same_features(data_dir, config, whose)
-    strange = next(Path(data_dir).glob("*.npy"), None)
-    if strange is not None and features_of(data_dir) is None:
+    if features_of(data_dir) is not None:
+        return
+    place = path_or_url(data_dir)
+    there = urls_below(place) if isinstance(place, Url) else place.glob("*.npy")
+    strange = next((path for path in there if path.suffix == ".npy"), None)
+    if strange is not None:
         raise DataError(
             f"{data_dir} holds {os.fsencode(strange.name).decode(errors='replace')} without a "
             f"{FEATURES} that says how it was made; allowed: a new folder, or one that kinet "
@@ -246,8 +252,8 @@ def write_manifest(data_dir: str | os.PathLike[str], entries: Iterable[Entry]) -
         writer.writerow(_WRITTEN.get(name, str)(getattr(entry, name)) for name in _COLUMNS)
     # A path need not be text: its other bytes are kept as they are.
     content = text.getvalue().encode("utf-8", "surrogateescape")
-    write_atomically(Path(data_dir, MANIFEST), lambda file: file.write(content))
-    write_text_atomically(Path(data_dir, LIST), _lines(ordered))
+    write_atomically(inside(data_dir, MANIFEST), lambda file: file.write(content))
+    write_text_atomically(inside(data_dir, LIST), _lines(ordered))
 
 
 def has_list_of(data_dir: str | os.PathLike[str], entries: Iterable[Entry]) -> bool:
@@ -262,7 +268,8 @@ def has_list_of(data_dir: str | os.PathLike[str], entries: Iterable[Entry]) -> b
     """
     ordered = sorted(entries, key=lambda entry: (entry.song_id, entry.version_id))
     try:
-        return Path(data_dir, LIST).read_bytes() == _lines(ordered).encode()
+        with open_regular(inside(data_dir, LIST)) as file:
+            return file.read() == _lines(ordered).encode()
     except OSError:
         return False
 
@@ -284,9 +291,10 @@ def read_manifest(data_dir: str | os.PathLike[str]) -> list[Entry]:
     DataError
         If the file cannot be read or a line is not what `write_manifest` writes.
     """
-    path = Path(data_dir, MANIFEST)
+    path = inside(data_dir, MANIFEST)
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        with open_regular(path) as file:
+            text = file.read().decode("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -16,6 +16,7 @@ from kinet.data.feature_files import FeatureError, feature_path, finite, load_hp
 from kinet.data.packing import PackedFile
 from kinet.errors import DataError
 from kinet.reading import open_regular, reason
+from kinet.remote import path_or_url
 
 LARGEST_LIST = 2**26  # bytes; a million tracks have less
 
@@ -141,7 +142,7 @@ def read_numbered(
     """
     track = _tracks_of(data)
     rows = []
-    for number, line in enumerate(_lines(Path(list_file)), start=1):
+    for number, line in enumerate(_lines(list_file), start=1):
         fields = line.split()
         if not fields:
             continue
@@ -231,7 +232,8 @@ def _tracks_of(data: str | os.PathLike[str]) -> Callable[[str, str], Track]:
     return track
 
 
-def _lines(path: Path) -> io.StringIO:
+def _lines(list_file: str | os.PathLike[str]) -> io.StringIO:
+    path = path_or_url(list_file)
     try:
         with open_regular(path) as file:
             content = file.read(LARGEST_LIST + 1)

@@ -185,7 +185,7 @@ def _convert(track: _Track, out: Path) -> Entry:
 
 
 def _entry(source: Source) -> Entry:
-    status = source.path.stat()
+    status = os.stat(source.path)
     path = os.path.abspath(source.path)
     ids = source.song_id, source.version_id
     made = DA_TACOS.fingerprint()

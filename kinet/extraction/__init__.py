@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from kinet.config import FeatureConfig
 from kinet.data.manifest import require_own
 from kinet.errors import DataError
-from kinet.extraction.batch import Batch, Failure, Progress, Report, remove_temporaries
+from kinet.extraction.batch import Batch, Failure, Progress, Report
 from kinet.extraction.naming import Source
 from kinet.extraction.recording import extract_file, make
 from kinet.extraction.sources import distinct
@@ -17,6 +16,7 @@ from kinet.files import writing_to
 from kinet.locks import alone_in
 from kinet.processes import Workers, workers_of
 from kinet.reading import show_path
+from kinet.remote import path_or_url
 
 # What decoding and analysing may take, in bytes; a minute or an hour of sound takes the same.
 MEMORY = 2**30
@@ -58,7 +58,7 @@ def extract_all(
     ----------
     sources : sequence of Source
         The recordings.
-    out : path
+    out : path or Url
         Folder for the features, made if it is not there.
     config : FeatureConfig, optional
         By default the settings of the published data.
@@ -90,6 +90,7 @@ def extract_all(
     Examples
     --------
     >>> import tempfile, numpy as np, soundfile
+    >>> from pathlib import Path
     >>> time = np.arange(2 * 44100) / 44100
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "a.wav")
@@ -100,12 +101,13 @@ def extract_all(
     """
     those = workers_of(workers)
     ordered = distinct(sources)
-    folder, config = Path(out), config or FeatureConfig()
+    folder, config = path_or_url(out), config or FeatureConfig()
     # The manifest of a second run would lack what this one makes.
     busy = f"another run is at work in {show_path(folder)}; wait for it, or use another folder"
     with alone_in(folder, busy):
         require_own(folder, config, "this run")
-        batch = Batch(folder, config, progress)
+        with writing_to(folder):
+            batch = Batch(folder, config, progress)
         jobs = batch.plan(ordered)
         with writing_to(folder):
             batch.begin()
@@ -113,7 +115,7 @@ def extract_all(
             shared = [folder, *(job.recording for job in jobs[:1])]
             those.work_off(make, jobs, batch.finished, "extract", shared, MEMORY)
         finally:
-            remove_temporaries(folder)
+            batch.tidy()
             batch.save()
     report = batch.report
     if batch.unwritable:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinet.config import FeatureConfig
-from kinet.data.feature_files import FeatureError, feature_path, load_hpcp
+from kinet.data.feature_files import file_name
 from kinet.data.manifest import (
     Entry,
     features_of,
@@ -20,16 +18,16 @@ from kinet.data.manifest import (
     write_features,
     write_manifest,
 )
+from kinet.extraction.folders import folder_of
 from kinet.extraction.naming import Source
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
-from kinet.reading import reason, show_path
+from kinet.reading import known_status, reason, show_path
+from kinet.remote import AnyPath, absolute, is_there, path_or_url
 from kinet.workers import Death
 
 # Seconds between two writings of the manifest, and the most of all time that they may take.
 SAVE_EVERY = 5.0
 SAVE_SHARE = 0.02
-# What `write_atomically` leaves behind when its process is killed.
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
 Progress = Callable[[int, int, float], object]
 Key = tuple[str, str]
@@ -73,24 +71,30 @@ class Batch:
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : pathlib.Path or Url
         It exists, and no other run is at work in it.
     config : FeatureConfig
         The settings of all of its features.
     progress : callable, optional
         Called with the recordings that were worked at, all that are to be, and seconds of sound.
+
+    Raises
+    ------
+    OSError
+        If a store does not answer.
     """
 
     def __init__(
-        self, folder: Path, config: FeatureConfig, progress: Progress | None = None
+        self, folder: AnyPath, config: FeatureConfig, progress: Progress | None = None
     ) -> None:
         self.unwritable = ""
         self._folder = folder
+        self._there = folder_of(folder)
         self._config = config
         self._fingerprint = config.fingerprint()
         self._progress = progress or (lambda finished, total, seconds: None)
         saved = read_manifest(folder)
-        self._entries = {_key(entry): entry for entry in saved if os.path.isfile(self._path(entry))}
+        self._entries = {_key(entry): entry for entry in saved if self._there.has(_name(entry))}
         self._changed = len(self._entries) < len(saved) or not has_list_of(folder, saved)
         self._planned: dict[Job, tuple[Source, Entry]] = {}
         self._done: list[Entry] = []
@@ -110,9 +114,9 @@ class Batch:
 
     def plan(self, sources: Sequence[Source]) -> list[Job]:
         """What is to be made; all else is entered as skipped or failed."""
-        names = {self._path(entry).name.casefold(): key for key, entry in self._entries.items()}
+        names = {_name(entry).casefold(): key for key, entry in self._entries.items()}
         for source in sources:
-            name = self._path(source).name
+            name = _name(source)
             other = names.get(name.casefold(), _key(source))
             if source.fault:
                 self._failed.append(Failure(source, source.fault))
@@ -128,28 +132,26 @@ class Batch:
 
     def _plan_one(self, source: Source) -> None:
         old = self._entries.get(_key(source))
-        path = os.path.abspath(source.path)
+        path, fault = absolute(source.path), ""
+        where = os.fspath(path)
         try:
-            status = os.stat(path)
-            fault = "" if stat.S_ISREG(status.st_mode) else "not a file; need an audio file"
+            status = known_status(path)
+            if old:
+                fault = _other_recording(old, path)
         except OSError as error:
             fault = reason(error)
-        except ValueError as error:  # a null character in the name
-            fault = f"unreadable ({error})"
-        if not fault and old:
-            fault = _other_recording(old, path)
         if fault:
             # A recording may be thrown away once its features are there.
-            if old and old.source == path and self._is_whole(old):
+            if old and old.source == where and self._is_whole(old):
                 self._skipped.append(old)
             else:
                 self._failed.append(Failure(source, fault))
             return
         entry = Entry(
             *_key(source),
-            source=path,
-            bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
+            source=where,
+            bytes=status.size,
+            modified_ns=status.modified_ns,
             seconds=old.seconds if old else 0.0,
             vectors=old.vectors if old else 0,
             fingerprint=self._fingerprint,
@@ -157,14 +159,14 @@ class Batch:
             artist=source.artist,
         )
         # It may have moved, and be called something else.
-        same = old and replace(old, source=path, title=entry.title, artist=entry.artist) == entry
+        same = old and replace(old, source=where, title=entry.title, artist=entry.artist) == entry
         if old and same and self._is_whole(old):
             self._skipped.append(entry)
             self._enter(entry)
             return
         # Who does the job may be in another folder.
-        target = Path(os.path.abspath(self._path(source)))
-        self._planned[Job(Path(path), target, self._config)] = source, entry
+        target = absolute(self._folder / _name(source))
+        self._planned[Job(path, target, self._config)] = source, entry
 
     def begin(self) -> None:
         """Write what all depends on, before any work; raises OSError."""
@@ -217,31 +219,27 @@ class Batch:
             self._entries[_key(entry)] = entry
             self._changed = True
 
-    def _path(self, item: Source | Entry) -> Path:
-        return feature_path(self._folder, item.song_id, item.version_id)
-
     def _is_whole(self, entry: Entry) -> bool:
-        try:
-            return len(load_hpcp(self._path(entry))) == entry.vectors
-        except FeatureError:
-            return False
+        return self._there.is_whole(_name(entry), entry.vectors)
+
+    def tidy(self) -> None:
+        """Remove what killed processes were writing."""
+        self._there.tidy()
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what killed processes were writing."""
-    for name in os.listdir(folder):
-        if _TEMPORARY.fullmatch(name):
-            Path(folder, name).unlink(missing_ok=True)
+def _name(item: Source | Entry) -> str:
+    return file_name(item.song_id, item.version_id)
 
 
 def _key(item: Source | Entry) -> Key:
     return item.song_id, item.version_id
 
 
-def _other_recording(old: Entry, path: str) -> str:
+def _other_recording(old: Entry, path: AnyPath) -> str:
     """A recording may have moved or been replaced, but two cannot have one name."""
-    if old.source == path or not os.path.exists(old.source):
+    before = path_or_url(old.source)
+    if before == path or not is_there(before):
         return ""
-    if os.path.samefile(old.source, path):
+    if isinstance(before, Path) and isinstance(path, Path) and before.samefile(path):
         return ""
     return f"{show_path(old.source)} of an earlier run has the same ids; give other ids"

@@ -17,6 +17,7 @@ from kinet.errors import DataError
 from kinet.extraction.recording import extract_file
 from kinet.extraction.searching import audio_files
 from kinet.reading import show_path
+from kinet.remote import Url, path_or_url
 
 _FEATURES = ".npy"
 
@@ -67,7 +68,9 @@ def _read(one: Any, features: FeatureConfig) -> list[np.ndarray]:
         return [one.load()]
     if not isinstance(one, str | os.PathLike):
         return [one]
-    path = Path(one)
+    path = path_or_url(one)
+    if isinstance(path, Url):
+        raise DataError(f"{path} is in an object store; need a path of this machine")
     return [_read_file(file, features) for file in (_files(path, features) or [path])]
 
 

@@ -6,7 +6,8 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from kinet.remote import AnyPath
 
 # Of a file on its own nothing is known but its name, which is its song.
 ONLY_VERSION = "1"
@@ -23,7 +24,7 @@ class Source:
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or Url
         The audio file, which need not exist.
     song_id, version_id : str
         Without white space, '/' and such.
@@ -33,7 +34,7 @@ class Source:
         As a person would say it; empty where nothing tells.
     """
 
-    path: Path
+    path: AnyPath
     song_id: str
     version_id: str
     fault: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from kinet.extraction.naming import ONLY_VERSION, Source, make_id
 from kinet.extraction.searching import NEED, audio_files, unreadable
 from kinet.extraction.titles import are_numbered, has_number, read_name, song_of, without_remark
 from kinet.reading import reason, show_path
+from kinet.remote import AnyPath, absolute, path_or_url
 
 AUTOMATIC, TAGS = "auto", "tags"
 #: What makes files one song, by the name of the reading.
@@ -32,7 +32,7 @@ class Reading:
 
     Attributes
     ----------
-    root : pathlib.Path
+    root : pathlib.Path or Url
         The folder.
     name : str
         Of `READINGS`.
@@ -42,7 +42,7 @@ class Reading:
         What was found; the first good one is an example for people.
     """
 
-    root: Path
+    root: AnyPath
     name: str
     why: str
     sources: tuple[Source, ...]
@@ -73,13 +73,13 @@ of 1 songs, 0 of them in several versions; such as Help/live.mp3: song Help, ver
 
 
 def read_folder(
-    root: Path, songs_by: str = AUTOMATIC, progress: Progress | None = None
+    root: AnyPath, songs_by: str = AUTOMATIC, progress: Progress | None = None
 ) -> tuple[Reading, Found]:
     """Recordings in and below a folder.
 
     Parameters
     ----------
-    root : pathlib.Path
+    root : pathlib.Path or Url
         The folder.
     songs_by : str
         A name of `READINGS`, or "auto": by ``title`` where all files lie in the folder itself, or
@@ -121,13 +121,13 @@ def read_folder(
     return Reading(root, name, why, tuple(source for source, _ in found)), found
 
 
-def on_its_own(path: Path) -> tuple[Source, Hashable]:
+def on_its_own(path: AnyPath) -> tuple[Source, Hashable]:
     """A file of which nothing is known but its name: a song of its own."""
     source = Source(path, make_id(path.stem), ONLY_VERSION, title=path.stem)
-    return source, os.path.abspath(path)
+    return source, absolute(path)
 
 
-def _chosen(root: Path, files: Sequence[Path]) -> tuple[str, str]:
+def _chosen(root: AnyPath, files: Sequence[AnyPath]) -> tuple[str, str]:
     if all(path.parent == root for path in files):
         return "title", "all files lie in the folder itself"
     if are_numbered(path.stem for path in files):
@@ -135,15 +135,17 @@ def _chosen(root: Path, files: Sequence[Path]) -> tuple[str, str]:
     return "folder", "it has folders, and names are not numbered as in albums"
 
 
-def _by_folder(root: Path, path: Path) -> tuple[Source, Hashable]:
+def _by_folder(root: AnyPath, path: AnyPath) -> tuple[Source, Hashable]:
     song = path.parent.relative_to(root)
     if song == Path():
         return on_its_own(path)
     source = Source(path, make_id(song.as_posix()), make_id(path.stem), title=song.name)
-    return source, os.path.abspath(path.parent)
+    return source, absolute(path.parent)
 
 
-def _by_title(root: Path, files: Sequence[Path], tags: dict[Path, dict[str, str]]) -> Found:
+def _by_title(
+    root: AnyPath, files: Sequence[AnyPath], tags: dict[AnyPath, dict[str, str]]
+) -> Found:
     """Song from the title; version from folders, artist and remark, and the name where needed."""
     numbered = {}
     for folder in {path.parent for path in files}:
@@ -164,7 +166,7 @@ def _by_title(root: Path, files: Sequence[Path], tags: dict[Path, dict[str, str]
     return [(source, ("title", source.song_id)) for source in told_apart]
 
 
-def _of_title(root: Path, path: Path, numbered: bool, tags: dict[str, str]) -> Source:
+def _of_title(root: AnyPath, path: AnyPath, numbered: bool, tags: dict[str, str]) -> Source:
     name = read_name(path.stem, numbered)
     folders = list(path.parent.relative_to(root).parts)
     title, remark = without_remark(tags["title"]) if "title" in tags else (name.title, name.remark)
@@ -178,7 +180,7 @@ def _of_title(root: Path, path: Path, numbered: bool, tags: dict[str, str]) -> S
     return Source(path, make_id(song_of(title)), version, title=title, artist=artist)
 
 
-def _tags(files: Sequence[Path], progress: Progress | None) -> dict[Path, dict[str, str]]:
+def _tags(files: Sequence[AnyPath], progress: Progress | None) -> dict[AnyPath, dict[str, str]]:
     from kinet.audio.tags import read_tags
 
     found = {}
@@ -189,9 +191,9 @@ def _tags(files: Sequence[Path], progress: Progress | None) -> dict[Path, dict[s
     return found
 
 
-def _unread(root: Path, error: OSError) -> tuple[Source, Hashable]:
+def _unread(root: AnyPath, error: OSError) -> tuple[Source, Hashable]:
     """A folder that cannot be read is told with what else fails; the rest is made."""
-    folder = Path(error.filename)
+    folder = path_or_url(error.filename)
     fault = f"a folder, {reason(error)}: nothing in it was looked at"
     name = make_id(folder.relative_to(root).as_posix())
-    return Source(folder, name, ONLY_VERSION, fault), os.path.abspath(folder)
+    return Source(folder, name, ONLY_VERSION, fault), absolute(folder)

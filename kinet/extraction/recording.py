@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from kinet.errors import KinetError
 from kinet.features.hpcp import hpcp_of_blocks
 from kinet.files import write_array_atomically
 from kinet.reading import reason, show_path
+from kinet.remote import AnyPath, local_copy
 
 
 def extract_file(
@@ -46,6 +46,7 @@ def extract_file(
     Examples
     --------
     >>> import tempfile, soundfile
+    >>> from pathlib import Path
     >>> time = np.arange(2 * 44100) / 44100
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "a.wav")
@@ -60,8 +61,8 @@ def extract_file(
 class Job:
     """A recording and the feature file to make of it."""
 
-    recording: Path
-    target: Path
+    recording: AnyPath
+    target: AnyPath
     config: FeatureConfig
 
     @property
@@ -130,7 +131,7 @@ class Heard:
 
 
 def hear(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     config: FeatureConfig,
     check: Callable[[], None],
     longest: float = math.inf,
@@ -139,7 +140,7 @@ def hear(
 
     Parameters
     ----------
-    path : path
+    path : pathlib.Path or Url
         An audio file, or a video with sound.
     config : FeatureConfig
     check : callable
@@ -153,7 +154,8 @@ def hear(
         `TooLong` where there is more than `longest`.
     """
     try:
-        return Heard(*_hpcp_and_seconds(path, config, check, longest))
+        with local_copy(path) as here:
+            return Heard(*_hpcp_and_seconds(here, config, check, longest))
     except _TooLongError as error:
         return TooLong(error.message)
     except AudioError as error:

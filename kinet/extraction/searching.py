@@ -6,23 +6,35 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import overload
 
 from kinet.audio import SUFFIXES
 from kinet.errors import DataError
 from kinet.reading import reason, show_path
+from kinet.remote import AnyPath, Url, urls_below
 
 COLUMNS = ("path", "song_id", "version_id")
 NEED = "need an audio file, a folder of them, or a .csv file with the columns " + ",".join(COLUMNS)
 
 
-def audio_files(root: Path, on_error: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+@overload
+def audio_files(
+    root: Path, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[Path]: ...
+@overload
+def audio_files(
+    root: AnyPath, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[AnyPath]: ...
+def audio_files(
+    root: AnyPath, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[AnyPath]:
     """Audio files in and below a folder; links come last, so that none hides a real folder.
 
-    Hidden files and folders are left out.
+    Hidden files and folders are left out. A store lists all at once.
 
     Parameters
     ----------
-    root : pathlib.Path
+    root : pathlib.Path or Url
         The folder.
     on_error : callable, optional
         Called for a folder that cannot be read, which is passed over then.
@@ -32,6 +44,9 @@ def audio_files(root: Path, on_error: Callable[[OSError], object] | None = None)
     DataError
         If the folder or one below it cannot be read, and `on_error` is not given.
     """
+    if isinstance(root, Url):
+        yield from _objects(root, on_error or _refuse)
+        return
     within = Path(os.path.realpath(root))
     seen: set[str] = set()
     pending = deque([str(root)])
@@ -52,9 +67,25 @@ def audio_files(root: Path, on_error: Callable[[OSError], object] | None = None)
                 if os.path.islink(path) and not within.is_relative_to(os.path.realpath(path))
             ]
             for name in sorted(files):
-                if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                if _is_audio(name):
                     yield Path(folder, name)
         pending.extend(sorted(links))
+
+
+def _objects(root: Url, on_error: Callable[[OSError], object]) -> Iterator[Url]:
+    try:
+        found = urls_below(root)
+    except OSError as error:
+        on_error(error)
+        return
+    for url in found:
+        folders = url.relative_to(root).parts[:-1]
+        if _is_audio(url.name) and not any(name.startswith(".") for name in folders):
+            yield url
+
+
+def _is_audio(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _refuse(error: OSError) -> None:

@@ -8,14 +8,14 @@ import os
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
-from kinet.data.feature_files import feature_path
+from kinet.data.feature_files import file_name
 from kinet.errors import DataError
 from kinet.extraction.naming import LONGEST_ID, Source, make_id
 from kinet.extraction.readings import AUTOMATIC, Progress, Reading, on_its_own, read_folder
 from kinet.extraction.searching import COLUMNS, NEED, unreadable
 from kinet.reading import read_text, show_path
+from kinet.remote import AnyPath, absolute, is_url, path_or_url
 
 _REMEDY = "rename one, or give ids in a .csv file"
 
@@ -45,6 +45,8 @@ def read_sources(
 
     A CSV file has the columns ``path``, ``song_id`` and ``version_id``, in any order; others are
     not looked at. Relative paths start from the folder of the CSV file.
+
+    All of these can be in an object store (`kinet.remote.path_or_url`).
 
     Parameters
     ----------
@@ -76,6 +78,7 @@ def read_sources(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> def songs_of(*names):
     ...     with tempfile.TemporaryDirectory() as folder:
     ...         for name in names:
@@ -89,13 +92,14 @@ def read_sources(
     [('feeling-good', 'Muse-2001-Live'), ('feeling-good', 'Simone-Gold')]
     """
 
-    def of_folder(root: Path) -> Iterable[tuple[Source, Hashable]]:
+    def of_folder(root: AnyPath) -> Iterable[tuple[Source, Hashable]]:
         reading, sources = read_folder(root, songs_by, progress)
         if tell is not None:
             tell(reading)
         return sources
 
-    found = [pair for argument in arguments for pair in _of_argument(Path(argument), of_folder)]
+    places = map(path_or_url, arguments)
+    found = [pair for place in places for pair in _of_argument(place, of_folder)]
     origins: dict[str, dict[Hashable, Source]] = {}
     for source, origin in found:
         origins.setdefault(source.song_id, {}).setdefault(origin, source)
@@ -108,7 +112,7 @@ def _marked(source: Source, origin: Hashable, songs: dict[Hashable, Source]) -> 
         other
         for its_origin, other in songs.items()
         # A file may be named beside the folder that it lies in.
-        if its_origin != origin and os.path.abspath(other.path) != os.path.abspath(source.path)
+        if its_origin != origin and absolute(other.path) != absolute(source.path)
     ]
     if not others or source.fault:
         return source
@@ -135,6 +139,7 @@ def distinct(sources: Iterable[Source]) -> list[Source]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> twice = [Source(Path("a.wav"), "a", "1")] * 2
     >>> len(distinct(twice))
     1
@@ -160,11 +165,11 @@ def distinct(sources: Iterable[Source]) -> list[Source]:
 
 
 def _file_name(source: Source) -> str:
-    return feature_path("", source.song_id, source.version_id).name
+    return file_name(source.song_id, source.version_id)
 
 
 def _of_argument(
-    path: Path, of_folder: Callable[[Path], Iterable[tuple[Source, Hashable]]]
+    path: AnyPath, of_folder: Callable[[AnyPath], Iterable[tuple[Source, Hashable]]]
 ) -> Iterable[tuple[Source, Hashable]]:
     """Sources, each with what makes it one song with others: equal for the same song."""
     try:
@@ -180,7 +185,7 @@ def _of_argument(
     return [on_its_own(path)]
 
 
-def _of_csv(path: Path) -> list[Source]:
+def _of_csv(path: AnyPath) -> list[Source]:
     try:
         text = read_text(path)
     except OSError as error:
@@ -209,7 +214,7 @@ def _of_csv(path: Path) -> list[Source]:
     return sources
 
 
-def _of_row(row: list[str], columns: list[int], width: int, folder: Path, where: str) -> Source:
+def _of_row(row: list[str], columns: list[int], width: int, folder: AnyPath, where: str) -> Source:
     if len(row) != width:
         raise DataError(f"{where}: {len(row)} fields; need {width}, as in the first line")
     name, *ids = (row[column].strip() for column in columns)
@@ -224,4 +229,6 @@ def _of_row(row: list[str], columns: list[int], width: int, folder: Path, where:
                 f"{where}: {column} is {text!r}; allowed: up to {LONGEST_ID} bytes without white "
                 f"space, '/' and such, as {make_id(text)!r}"
             )
-    return Source(folder / name, *normal)
+    # A list on this machine can name what is in a store, and the other way round.
+    stands_alone = is_url(name) or name.startswith("/")
+    return Source(path_or_url(name) if stands_alone else folder / name, *normal)

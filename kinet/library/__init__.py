@@ -18,6 +18,7 @@ from kinet.library.queries import Answer
 from kinet.library.rows import File
 from kinet.library.shards import Shards
 from kinet.reading import PathLike, read_text, reason, show_path
+from kinet.remote import AnyPath
 
 __all__ = [
     "Added",
@@ -118,7 +119,7 @@ def open_several(
     model: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-    told: Callable[[Added, list[Path]], object] | None = None,
+    told: Callable[[Added, list[AnyPath]], object] | None = None,
 ) -> Shards:
     """Several libraries as one: files, addresses, folders of music, and lists of all these.
 
@@ -164,7 +165,7 @@ def open_anything(
     model: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-    told: Callable[[Added, list[Path]], object] | None = None,
+    told: Callable[[Added, list[AnyPath]], object] | None = None,
 ) -> Library:
     """The library of a folder, made or brought up to date, or that of a file.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError
@@ -20,7 +18,8 @@ from kinet.library.rows import File, Sound
 from kinet.library.sounds import SoundFile, SoundJob, file_tags, read_sound
 from kinet.library.store import Store
 from kinet.processes import Workers, workers_of
-from kinet.reading import PathLike, reason, show_path
+from kinet.reading import PathLike, known_status, reason, show_path
+from kinet.remote import AnyPath, absolute, is_there, local_copy, path_or_url
 from kinet.workers import Death
 
 #: Called with the files that were worked at, all that are to be, and the seconds of their sound.
@@ -33,13 +32,13 @@ class Unread:
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or Url
         The file.
     message : str
         Why, in one line.
     """
 
-    path: Path
+    path: AnyPath
     message: str
 
 
@@ -49,9 +48,9 @@ class Added:
 
     Attributes
     ----------
-    added : list of pathlib.Path
+    added : list of pathlib.Path or Url
         Read and put in.
-    known : list of pathlib.Path
+    known : list of pathlib.Path or Url
         Put in without being read: exact copies of what is there, moved and renamed files.
     unchanged : int
         Files that were in it already.
@@ -61,8 +60,8 @@ class Added:
         Of sound that was read.
     """
 
-    added: list[Path] = field(default_factory=list)
-    known: list[Path] = field(default_factory=list)
+    added: list[AnyPath] = field(default_factory=list)
+    known: list[AnyPath] = field(default_factory=list)
     unchanged: int = 0
     failed: list[Unread] = field(default_factory=list)
     seconds: float = 0.0
@@ -110,7 +109,7 @@ def add_files(
     return work.report
 
 
-def wanted(inputs: Iterable[PathLike | Source]) -> Iterator[tuple[Path, str, str]]:
+def wanted(inputs: Iterable[PathLike | Source]) -> Iterator[tuple[AnyPath, str, str]]:
     """Path, stated song and fault of all files that inputs name; songs and faults may be empty.
 
     Raises
@@ -122,7 +121,7 @@ def wanted(inputs: Iterable[PathLike | Source]) -> Iterator[tuple[Path, str, str
         if isinstance(one, Source):
             yield one.path, one.song_id, one.fault
             continue
-        path = Path(one)
+        path = path_or_url(one)
         if path.is_dir():
             found = list(audio_files(path))
             if not found:
@@ -146,7 +145,7 @@ class _Adding:
         self._store, self._load, self._progress = store, load, progress
         self._embedder: Embedder | None = None
         self._identity = store.identity()
-        self._songs: dict[Path, str] = {}
+        self._songs: dict[AnyPath, str] = {}
         self._worked = 0
         with store.reading():
             self._files = {file.path: file for file in store.files()}
@@ -158,7 +157,7 @@ class _Adding:
     def plan(self, inputs: Iterable[PathLike | Source]) -> None:
         """Note what is known already; what is left is for `jobs`."""
         for given, song, fault in wanted(inputs):
-            path = Path(os.path.abspath(given))
+            path = absolute(given)
             if fault:
                 self.report.failed.append(Unread(path, fault))
             elif path not in self._songs and not self._note(path, song):
@@ -169,28 +168,29 @@ class _Adding:
         self._progress(0, len(self._songs), 0.0)
         return [SoundJob(path, self._identity.features) for path in self._songs]
 
-    def _note(self, path: Path, song: str) -> bool:
+    def _note(self, path: AnyPath, song: str) -> bool:
         """Whether there is nothing to read: the file is there, or its content is."""
         try:
-            status = os.stat(path)
-            now = (status.st_size, status.st_mtime_ns)
+            status = known_status(path)
+            now = (status.size, status.modified_ns)
             old = self._files.get(path)
             if old and (old.bytes, old.modified_ns) == now:
                 self._restate(old, song)
                 self.report.unchanged += 1
                 return True
-            if status.st_size not in self._by_size:
+            if status.size not in self._by_size:
                 return False
-            number = self._numbers.get(bytes.fromhex(digest_of(path)))
-        except (OSError, ValueError) as error:
-            why = reason(error) if isinstance(error, OSError) else f"unreadable ({error})"
-            self.report.failed.append(Unread(path, why))
+            with local_copy(path) as here:
+                number = self._numbers.get(bytes.fromhex(digest_of(here)))
+                if number is None:
+                    return False
+                tags = file_tags(here, path)
+            gone = self._moved(number, path, status.size)
+        except OSError as error:
+            self.report.failed.append(Unread(path, reason(error)))
             return True
-        if number is None:
-            return False
-        gone = self._moved(number, path)
         song = song or next((self._files[other].song for other in gone), "")
-        self._put(File(path, number, *file_tags(path), song, *now), gone)
+        self._put(File(path, number, *tags, song, *now), gone)
         self.report.known.append(path)
         return True
 
@@ -198,15 +198,15 @@ class _Adding:
         if song and song != old.song:
             self._put(replace(old, song=song), [])
 
-    def _moved(self, number: int, path: Path) -> list[Path]:
+    def _moved(self, number: int, path: AnyPath, size: int) -> list[AnyPath]:
         """Files of a recording that are no more where they were."""
         return [
             file.path
-            for file in self._by_size[os.path.getsize(path)]
-            if file.recording == number and file.path != path and not os.path.exists(file.path)
+            for file in self._by_size[size]
+            if file.recording == number and file.path != path and not is_there(file.path)
         ]
 
-    def _put(self, file: File, gone: list[Path]) -> None:
+    def _put(self, file: File, gone: list[AnyPath]) -> None:
         def change() -> None:
             self._store.put_file(file)
             for path in gone:
@@ -230,7 +230,7 @@ class _Adding:
         self._progress(self._worked, len(self._songs), self.report.seconds)
         return True
 
-    def _take(self, path: Path, read: SoundFile) -> None:
+    def _take(self, path: AnyPath, read: SoundFile) -> None:
         if self._embedder is None:
             self._embedder = self._load()
         try:

@@ -27,6 +27,15 @@ _NO_RIGHT = ("42501", "25006")  # not granted, and a server that only follows an
 _NO_SERVER = ("28", "3D", "57P03", "53300")  # a password, a database, one that starts, no place
 # Of the machine or its keepers, not of the content.
 _PASSING = ("08", "53", "54", "57", "58", "25P")
+# Of a connection whose other end says nothing: seconds until it is asked whether it is there, from
+# one asking to the next, how often; and milliseconds in which what was sent must have come.
+_SILENCE = {
+    "TCP_KEEPIDLE": 30,
+    "TCP_KEEPALIVE": 30,  # as macOS calls the first
+    "TCP_KEEPINTVL": 10,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 60_000,
+}
 # COPY in its binary form: a header, rows of fields with their lengths, an end.
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = struct.pack("!h", -1)
@@ -155,7 +164,7 @@ def _connected(address: Address) -> Any:
             'pip install "mulkinet[postgres]"'
         ) from error
     try:
-        return native.Connection(
+        made = native.Connection(
             address.user,
             host=address.host,
             database=address.database,
@@ -164,6 +173,9 @@ def _connected(address: Address) -> Any:
             ssl_context=_encryption(address),
             application_name="kinet",
         )
+        # A statement may take long. Encryption has put a socket in place of ours.
+        made._usock.settimeout(None)
+        return made
     except DatabaseError as error:
         raise said_by_server(address, error) from error
     except (OSError, InterfaceError, ValueError, struct.error) as error:
@@ -178,6 +190,7 @@ def _connected(address: Address) -> Any:
 def _socket(address: Address) -> socket.socket:
     if address.is_socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(WAIT)
         try:
             made.connect(f"{address.host}/.s.PGSQL.{address.port}")
         except BaseException:
@@ -185,9 +198,11 @@ def _socket(address: Address) -> socket.socket:
             raise
         return made
     made = socket.create_connection((address.host, address.port), WAIT)
-    made.settimeout(None)
-    # What writes to a machine that is gone is told so, some time.
+    # The server's system answers while a statement takes long; one that is gone does not.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        if hasattr(socket, name):  # not on every system
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
 
 

@@ -19,6 +19,7 @@ from kinet.library.shortlisting import Query, recordings_aligned, shortlist
 from kinet.library.snapshot import Snapshot
 from kinet.matching import Alignment, Passage, align
 from kinet.matching.recurrence import MOMENT
+from kinet.remote import AnyPath
 
 # Of a recording that is too short to be aligned, such as a jingle.
 _NOTHING = Alignment(score=0.0, transposition=0, tempo_ratio=1.0, passages=())
@@ -38,7 +39,7 @@ class Match:
         Of the recording of the song that matches best.
     song : str
         The id of the work where it was stated, else empty.
-    path : pathlib.Path
+    path : pathlib.Path or Url
         Of the recording.
     score : float
         How much of the shorter recording its longest passage covers, from 0 to 1. It ranks.
@@ -54,7 +55,7 @@ class Match:
         Tempo of the recording, divided by that of the query.
     passages : tuple of kinet.matching.Passage
         Where: seconds of the query (a) and of the recording (b), the longest first.
-    others : tuple of pathlib.Path
+    others : tuple of pathlib.Path or Url
         Further files of the song that match, exact copies too.
     hpcp : ndarray of float32, shape (T, 12), or None
         Of the recording, where it is an answer to a query.
@@ -63,7 +64,7 @@ class Match:
     title: str
     artist: str
     song: str
-    path: Path
+    path: AnyPath
     score: float
     probability: float | None
     similarity: float
@@ -71,7 +72,7 @@ class Match:
     transposition: int
     tempo_ratio: float
     passages: tuple[Passage, ...]
-    others: tuple[Path, ...]
+    others: tuple[AnyPath, ...]
     hpcp: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     @property

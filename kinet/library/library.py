@@ -39,6 +39,7 @@ from kinet.library.upkeep import (
 )
 from kinet.processes import Workers
 from kinet.reading import PathLike
+from kinet.remote import AnyPath
 
 
 class Library:
@@ -156,7 +157,7 @@ class Library:
         """Add recordings, as `kinet.library.adding.add_files`; what is known is not read again."""
         return add_files(self._store, self._embed, inputs, workers, progress)
 
-    def remove(self, paths: Iterable[PathLike]) -> list[Path]:
+    def remove(self, paths: Iterable[PathLike]) -> list[AnyPath]:
         """Take files out, or all below a folder; the files themselves stay.
 
         Returns
@@ -171,7 +172,7 @@ class Library:
         """
         return take_out(self._store, paths)
 
-    def keep_only(self, folder: PathLike) -> list[Path]:
+    def keep_only(self, folder: PathLike) -> list[AnyPath]:
         """Take out what is not below a folder, or no more there; gives it."""
         return keep_only(self._store, folder)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from kinet.library.queries import Answer
 from kinet.library.sounds import FEATURES
 from kinet.matching import Alignment
 from kinet.reading import PathLike, show_path
+from kinet.remote import AnyPath
 
 
 def write_answer(path: PathLike, answer: Answer, config: FeatureConfig | None = None) -> None:
@@ -54,6 +53,6 @@ def _match(match: Match, hpcp: NDArray[np.float32]) -> page.Match:
     )
 
 
-def _sound(path: Path) -> Path | None:
+def _sound(path: AnyPath) -> AnyPath | None:
     """The file, if it has sound and not features."""
     return None if path.suffix == FEATURES else path

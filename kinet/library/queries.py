@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from kinet.library.snapshot import prefix_of
 from kinet.library.sounds import SoundFile, SoundJob, read_sound
 from kinet.library.store import Store
 from kinet.reading import PathLike
+from kinet.remote import AnyPath, path_or_url
 from kinet.workers import Death, work_off
 
 
@@ -41,7 +41,7 @@ class Answer:
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or Url
         The query.
     fault : str
         Why it could not be read or used, in one line; else empty.
@@ -57,7 +57,7 @@ class Answer:
         Of several libraries those that could not be asked: their songs are not among `matches`.
     """
 
-    path: Path
+    path: AnyPath
     fault: str = ""
     title: str = ""
     seconds: float = 0.0
@@ -108,7 +108,7 @@ class Asked:
     threshold: float = 0.0
     aligned: int | None = None
 
-    def answer(self, path: Path, read: SoundFile | Refused | Death) -> Answer:
+    def answer(self, path: AnyPath, read: SoundFile | Refused | Death) -> Answer:
         """The answer to a query file that was read."""
         if isinstance(read, Death):
             return Answer(path, f"the process that read it was {read.reason}")
@@ -124,7 +124,7 @@ class Asked:
             return replace(answer, fault=str(error))
         return self._found(answer, Query(read.hpcp, rows, read.sha256, here.piece))
 
-    def answer_of_known(self, path: Path) -> Answer | None:
+    def answer_of_known(self, path: AnyPath) -> Answer | None:
         """The answer to a query whose content is in the library, which need not be read."""
         try:
             is_file = stat.S_ISREG(os.stat(path).st_mode)
@@ -190,8 +190,8 @@ def read_queries(
         If a number of `asked` is out of range.
     """
     require_range(asked.top, asked.threshold)
-    paths = list(dict.fromkeys(map(Path, queries)))
-    answers: dict[Path, Answer] = {}
+    paths = list(dict.fromkeys(map(path_or_url, queries)))
+    answers: dict[AnyPath, Answer] = {}
 
     def keep(answer: Answer) -> bool:
         answers[answer.path] = answer
@@ -210,4 +210,4 @@ def read_queries(
         min(workers or cores(), max(1, len(jobs))),
         lambda job, result: keep(asked.answer(job.path, result)),
     )
-    return [answers[Path(query)] for query in queries]
+    return [answers[path_or_url(query)] for query in queries]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError
+from kinet.remote import AnyPath, path_or_url
 
 _TYPE = np.dtype("<f4")
 # Rows of 8 and 16 bits are of length 1 within less; that of silence is 0.
@@ -24,7 +24,7 @@ class File:
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or Url
         Absolute.
     recording : int
         Number of the recording in the library; exact copies have the same.
@@ -36,7 +36,7 @@ class File:
         Size, and time of change in nanoseconds since 1970.
     """
 
-    path: Path
+    path: AnyPath
     recording: int
     title: str
     artist: str
@@ -54,7 +54,7 @@ class File:
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> File:
         """From `values`."""
-        return cls(Path(os.fsdecode(values[0])), *values[1:])
+        return cls(path_or_url(os.fsdecode(values[0])), *values[1:])
 
 
 @dataclass(frozen=True)

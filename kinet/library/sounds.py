@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from kinet.data.feature_files import FeatureError, read_hpcp
 from kinet.extraction.recording import Refused, hear
 from kinet.extraction.titles import has_number, read_name
 from kinet.files import digest_of
-from kinet.reading import reason
+from kinet.reading import reason, status_of
+from kinet.remote import AnyPath, local_copy
 
 #: Files that hold HPCP already.
 FEATURES = ".npy"
@@ -27,7 +26,7 @@ FEATURES = ".npy"
 class SoundJob:
     """A file to read, how its HPCP are made, and how many seconds of sound it may have."""
 
-    path: Path
+    path: AnyPath
     config: FeatureConfig
     longest: float = math.inf
 
@@ -77,33 +76,31 @@ def read_sound(job: SoundJob, check: Callable[[], None]) -> SoundFile | Refused:
     SoundFile or Refused
     """
     try:
-        before = os.stat(job.path)
-        if not stat.S_ISREG(before.st_mode):
-            return Refused("not a regular file; need an audio file")
-        digest = bytes.fromhex(digest_of(job.path))
-        heard = _features(job) if job.path.suffix == FEATURES else _heard(job, check)
-        if isinstance(heard, Refused):
-            return heard
-        if _changed(before, os.stat(job.path)):
+        before = status_of(job.path)
+        with local_copy(job.path) as here:
+            digest = bytes.fromhex(digest_of(here))
+            is_made = job.path.suffix == FEATURES
+            heard = _features(here, job.config) if is_made else _heard(here, job, check)
+            if isinstance(heard, Refused):
+                return heard
+            tags = file_tags(here, job.path)
+        if status_of(job.path) != before:
             return Refused("changed while it was read; need a file at rest")
     except OSError as error:
         return Refused(reason(error))
-    except ValueError as error:  # a null character in the name
-        return Refused(f"unreadable ({error})")
-    size, changed = before.st_size, before.st_mtime_ns
-    return SoundFile(digest, size, changed, *file_tags(job.path), *heard)
+    return SoundFile(digest, before.size, before.modified_ns, *tags, *heard)
 
 
-def file_tags(path: Path) -> tuple[str, str]:
-    """Title and artist of a file: of its tags, else of its name."""
+def file_tags(here: Path, path: AnyPath) -> tuple[str, str]:
+    """Title and artist of a file: of the tags of what is here of it, else of its name."""
     from kinet.audio.tags import read_tags
 
-    tags = read_tags(path)
+    tags = read_tags(here)
     title, artist = said_by_name(path)
     return tags.get("title", title), tags.get("artist", artist)
 
 
-def said_by_name(path: Path) -> tuple[str, str]:
+def said_by_name(path: AnyPath) -> tuple[str, str]:
     """Title and artist that a file's name says; the artist may be empty.
 
     Examples
@@ -116,23 +113,21 @@ def said_by_name(path: Path) -> tuple[str, str]:
     return f"{name.title} ({name.remark})" if name.remark else name.title, name.artist
 
 
-def _heard(job: SoundJob, check: Callable[[], None]) -> tuple[NDArray[np.float32], float] | Refused:
+def _heard(
+    here: Path, job: SoundJob, check: Callable[[], None]
+) -> tuple[NDArray[np.float32], float] | Refused:
     if job.config.other_processing:
         return Refused(
             f"a recording, where the model needs features with {job.config.other_processing!r}, "
             f"which kinet does not make; allowed: {FEATURES} files"
         )
-    heard = hear(job.path, job.config, check, job.longest)
+    heard = hear(here, job.config, check, job.longest)
     return heard if isinstance(heard, Refused) else (heard.hpcp, heard.seconds)
 
 
-def _features(job: SoundJob) -> tuple[NDArray[np.float32], float] | Refused:
+def _features(here: Path, config: FeatureConfig) -> tuple[NDArray[np.float32], float] | Refused:
     try:
-        hpcp = np.asarray(read_hpcp(job.path), np.float32)
+        hpcp = np.asarray(read_hpcp(here), np.float32)
     except FeatureError as error:
         return Refused(error.message)
-    return hpcp, len(hpcp) * job.config.seconds_per_vector
-
-
-def _changed(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    return hpcp, len(hpcp) * config.seconds_per_vector

@@ -21,6 +21,7 @@ from kinet.library.models import LibraryModel
 from kinet.library.rows import File, Sound, embeddings_of, hpcp_of
 from kinet.library.schema import Conflict, checksum, damaged
 from kinet.library.tables import Tables
+from kinet.remote import AnyPath
 
 T = TypeVar("T")
 # How often a change is begun anew that the database gave up for that of another.
@@ -209,11 +210,11 @@ class Store:
         """Put files in of whose paths there are none; within `writing`."""
         self._tables.insert({"files": [file.values() for file in files]})
 
-    def remove_file(self, path: Path) -> None:
+    def remove_file(self, path: AnyPath) -> None:
         """Take a file out, and its recording if it was the only one; within `writing`."""
         self._take_out(path)
 
-    def _take_out(self, path: Path, keep: int = 0) -> None:
+    def _take_out(self, path: AnyPath, keep: int = 0) -> None:
         name = os.fsencode(path)
         held = self._tables.unchecked("SELECT recording FROM files WHERE path = ?", (name,))
         self.database.change("DELETE FROM files WHERE path = ?", (name,))

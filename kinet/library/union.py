@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from kinet.library.finding import Shelf
 from kinet.library.rows import File
 from kinet.library.snapshot import Snapshot, sample_of
+from kinet.remote import AnyPath
 
 
 def shared_numbers(snapshots: Sequence[Snapshot]) -> list[NDArray[np.int64]]:
@@ -24,7 +24,7 @@ def files_of_all(
     shelves: Sequence[Mapping[int, Sequence[File]]], digests: Sequence[Mapping[int, bytes]]
 ) -> list[dict[int, list[File]]]:
     """For each shard the recordings that count, with their files in all shards."""
-    taken: set[Path] = set()
+    taken: set[AnyPath] = set()
     first: dict[bytes, list[File]] = {}
     found = []
     for files, known in zip(shelves, digests, strict=True):

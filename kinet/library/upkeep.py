@@ -18,6 +18,7 @@ from kinet.library.rows import Sound
 from kinet.library.shortlisting import Query, shortlist
 from kinet.library.store import Store
 from kinet.reading import PathLike, show_path
+from kinet.remote import AnyPath, absolute, is_there, path_or_url
 
 # Recordings whose pairs a calibration is learned from, at most.
 _LEARNED_FROM = 500
@@ -52,7 +53,7 @@ def faults_of(store: Store) -> list[str]:
     return found
 
 
-def take_out(store: Store, paths: Iterable[PathLike]) -> list[Path]:
+def take_out(store: Store, paths: Iterable[PathLike]) -> list[AnyPath]:
     """Take out files, or all below folders; gives what was taken out.
 
     Raises
@@ -62,9 +63,9 @@ def take_out(store: Store, paths: Iterable[PathLike]) -> list[Path]:
     """
     with store.reading():
         here = [file.path for file in store.files()]
-    out: dict[Path, None] = {}
+    out: dict[AnyPath, None] = {}
     for given in paths:
-        path = Path(os.path.abspath(given))
+        path = absolute(path_or_url(given))
         found = [file for file in here if file.is_relative_to(path)]
         if not found:
             raise DataError(
@@ -76,18 +77,18 @@ def take_out(store: Store, paths: Iterable[PathLike]) -> list[Path]:
     return list(out)
 
 
-def keep_only(store: Store, folder: PathLike) -> list[Path]:
+def keep_only(store: Store, folder: PathLike) -> list[AnyPath]:
     """Take out what is not below a folder, or no more there; gives it."""
     root = Path(os.path.abspath(folder))
     with store.reading():
         here = [file.path for file in store.files()]
-    out = [path for path in here if not (path.is_relative_to(root) and path.exists())]
+    out = [path for path in here if not (path.is_relative_to(root) and is_there(path))]
     if out:
         _take_out(store, out)
     return out
 
 
-def _take_out(store: Store, paths: Iterable[Path]) -> None:
+def _take_out(store: Store, paths: Iterable[AnyPath]) -> None:
     def change() -> None:
         for path in paths:
             store.remove_file(path)

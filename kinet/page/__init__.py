@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from kinet.matching import Alignment, Passage
 from kinet.matching.recurrence import MOMENT, Hpcp, cross_similarity, in_steps
 from kinet.page.sound import compact_sound, speed_to_raise
 from kinet.pictures import pitch_names
+from kinet.remote import AnyPath
 
 __all__ = ["Match", "Recording", "write_page"]
 
@@ -49,7 +49,7 @@ class Recording:
 
     title: str
     hpcp: Hpcp
-    sound: Path | None = None
+    sound: AnyPath | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def write_page(
     >>> from kinet.matching import align
     >>> hpcp = np.eye(12, dtype=np.float32)
     >>> match = Match(Recording("<b>", hpcp), align(hpcp, hpcp))
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_page(Path(folder, "a.html"), Recording("a", hpcp), [match])
     ...     "<b>" in Path(folder, "a.html").read_text()

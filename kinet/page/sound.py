@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 
 from kinet.audio import AudioError, read_chunks
 from kinet.config import PITCH_CLASSES
 from kinet.errors import DataError, first_line
+from kinet.reading import reason
+from kinet.remote import local_copy, path_or_url
 
 RATE = 24_000
 _BITS_PER_SECOND = 48_000
@@ -32,7 +35,7 @@ def compact_sound(path: str | os.PathLike[str], speed: float = 1.0) -> bytes:
 
     Parameters
     ----------
-    path : path
+    path : path or Url
         A recording.
     speed : float
         So many times as fast, and as much higher; 0.5 to 2. A browser that plays it slower can
@@ -45,7 +48,7 @@ def compact_sound(path: str | os.PathLike[str], speed: float = 1.0) -> bytes:
     Raises
     ------
     AudioError
-        As `kinet.audio.read_chunks`.
+        As `kinet.audio.read_chunks`, or if it cannot be fetched from its store.
     DataError
         If the library that encodes lacks mp3.
 
@@ -59,6 +62,14 @@ def compact_sound(path: str | os.PathLike[str], speed: float = 1.0) -> bytes:
     ...     len(compact_sound(path)) // 1000
     6
     """
+    try:
+        with local_copy(path_or_url(path)) as here:
+            return _encoded(here, speed)
+    except OSError as error:
+        raise AudioError(path, f"{reason(error)}; need a recording") from error
+
+
+def _encoded(here: Path, speed: float) -> bytes:
     import av
 
     written = io.BytesIO()
@@ -67,7 +78,7 @@ def compact_sound(path: str | os.PathLike[str], speed: float = 1.0) -> bytes:
             stream = container.add_stream(_CODEC, rate=RATE, layout="mono")
             stream.bit_rate = _BITS_PER_SECOND
             # Samples of another rate, said to be of this one, are faster and higher.
-            for chunk in read_chunks(path, round(RATE / speed)):
+            for chunk in read_chunks(here, round(RATE / speed)):
                 samples = np.clip(chunk, -1, 1)[None]
                 frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
                 frame.sample_rate = RATE

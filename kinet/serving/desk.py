@@ -114,7 +114,8 @@ class Desk:
             path.unlink(missing_ok=True)
             raise
         for old in list(self._answers)[: -self.limits.kept]:
-            self._answers.pop(old).path.unlink(missing_ok=True)
+            del self._answers[old]
+            (self._folder / old).unlink(missing_ok=True)
         return key
 
     def answer(self, key: str) -> Answer:
