@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from kinet.errors import DataError
 from kinet.reading import PathLike
 
-_SCHEMES = ("postgresql://", "postgres://")
+# pathlib makes one slash of two: an address must not be taken for a path then.
+_SCHEME = re.compile("postgres(?:ql)?:/(/?)", re.IGNORECASE)
 #: How the connection is encrypted, in the words of PostgreSQL.
 SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 _OPTIONS = ("host", "port", "sslmode", "sslrootcert")
@@ -77,7 +78,7 @@ def is_address(text: str) -> bool:
     >>> is_address("postgresql://localhost/covers"), is_address("music/covers.sqlite")
     (True, False)
     """
-    return text.startswith(_SCHEMES)
+    return _SCHEME.match(text) is not None
 
 
 def place_of(where: PathLike) -> Path | Address:
@@ -111,7 +112,7 @@ sslrootcert='')
     try:
         return _read(text)
     except ValueError as error:
-        shown = re.sub(r"//.*@", "//...@", text)
+        shown = re.sub(r"/.*@", "//...@", text)
         raise DataError(
             f"{shown} is no address of a database ({error}); need "
             "postgresql://user:password@host:port/database"
@@ -120,9 +121,12 @@ sslrootcert='')
 
 def _read(text: str) -> Address:
     """Raises ValueError, whose text shows no password."""
+    scheme = _SCHEME.match(text)
+    if scheme is None or not scheme[1]:
+        raise ValueError("not two slashes, as in a text of which pathlib made a path")
     try:
         parts = urlsplit(text)
-        port = parts.port
+        in_front = parts.port
     except ValueError:
         raise ValueError("a port that is no number, or brackets") from None
     options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
@@ -132,13 +136,19 @@ def _read(text: str) -> Address:
     sslmode = options.get("sslmode", "prefer")
     if sslmode not in SSL_MODES:
         raise ValueError(f"sslmode {sslmode!r}; allowed: {', '.join(SSL_MODES)}")
-    database = unquote(parts.path.removeprefix("/"))
-    if not parts.username or not database:
+    host = unquote(parts.hostname or "") or options.get("host", "localhost")
+    user, database = unquote(parts.username or ""), unquote(parts.path.removeprefix("/"))
+    if not user or not database:
         raise ValueError("no user, or no database")
+    if not (host + user + database).isprintable():
+        raise ValueError("a name with what cannot be printed")
+    port = options.get("port", str(_PORT)) if in_front is None else str(in_front)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        raise ValueError(f"port {port!r}; allowed: from 1 to 65535")
     return Address(
-        host=unquote(parts.hostname or "") or options.get("host", "localhost"),
-        port=port or int(options.get("port", _PORT)),
-        user=unquote(parts.username),
+        host=host,
+        port=int(port),
+        user=user,
         database=database,
         password=unquote(parts.password or "") or os.environ.get("PGPASSWORD", ""),
         sslmode=sslmode,

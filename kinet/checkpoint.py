@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 import shutil
 import tempfile
 import warnings
@@ -214,7 +215,7 @@ def _register_plugin_layers(metadata: Metadata) -> None:
 
 
 def _member(path: Path, name: str, read: Callable[[zipfile.ZipFile, str], T]) -> T:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f"no model file {path}; expected a .keras file that kinet wrote")
     try:
         with opened(path) as archive:

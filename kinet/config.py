@@ -62,6 +62,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_from(least: float, value: object, end: float = math.inf) -> bool:
+    return _is_number(value) and least <= value < end  # type: ignore[operator]
+
+
 def _is_count(value: object, least: int = 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
@@ -126,8 +130,7 @@ class FeatureConfig(_Settings):
             _require(fits, name, value, f"an integer from {least} to {most}")
         for name, lowest in _FEATURE_NUMBERS:
             value = getattr(self, name)
-            fits = _is_number(value) and lowest <= value < math.inf
-            _require(fits, name, value, f"a finite number from {lowest:g}")
+            _require(_is_from(lowest, value), name, value, f"a finite number from {lowest:g}")
         _require(
             self.minimum_frequency < self.maximum_frequency,
             "maximum_frequency",
@@ -278,12 +281,19 @@ class ModelConfig(_Settings):
             self.time_field,
             f"a multiple of the number of stages, {self.stages}",
         )
-        _require(self.l2 >= 0, "L2 penalty", self.l2, "a number from 0")
+        _require(_is_from(0, self.l2), "L2 penalty", self.l2, "a finite number from 0")
         _require(
             isinstance(self.block_options, Mapping),
             "block options",
             self.block_options,
             "names and numbers, such as {'expansion': 4}",
+        )
+        _require(
+            isinstance(self.attention, tuple | list)
+            and all(isinstance(name, str) for name in self.attention),
+            "attention",
+            self.attention,
+            "names of modules, such as ('channel', 'temporal')",
         )
         _require(
             len(set(self.attention)) == len(self.attention),
@@ -409,10 +419,13 @@ class TrainConfig(_Settings):
         )
         _require(_is_count(self.batch_size), "batch size", self.batch_size, "an integer from 1")
         _require(_is_count(self.epochs), "number of epochs", self.epochs, "an integer from 1")
-        _require(self.learning_rate > 0, "learning rate", self.learning_rate, "a number above 0")
+        rate = self.learning_rate
+        fits = _is_from(0, rate) and rate > 0
+        _require(fits, "learning rate", rate, "a finite number above 0")
         _require(_is_count(self.warmup, 0), "warm-up", self.warmup, "an integer from 0, in steps")
-        _require(0 <= self.averaging < 1, "averaging", self.averaging, "from 0 to below 1")
-        _require(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1")
+        for name in ("averaging", "dropout"):
+            value = getattr(self, name)
+            _require(_is_from(0, value, 1), name, value, "from 0 to below 1")
         _require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         _require(_is_count(self.seed, 0), "seed", self.seed, "an integer from 0")
         _require(isinstance(self.freeze, bool), "freeze", self.freeze, "True or False")

@@ -75,7 +75,7 @@ def import_file(file: str | os.PathLike[str]) -> None:
     """
     # Before it is resolved: a link that leads to itself cannot be.
     path = Path(file)
-    if not path.is_file() or path.resolve().suffix != ".py":
+    if not os.path.isfile(path) or path.resolve().suffix != ".py":
         raise PluginError(f"no plug-in file {file}; need a Python file, NAME.py")
     path = path.resolve()
     if not _is_loaded(path):

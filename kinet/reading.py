@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-from typing import BinaryIO
+from collections.abc import Iterable
+from typing import BinaryIO, TypeVar
 
 from kinet.remote import AnyPath, Status, Url, get, url_status
 
+T = TypeVar("T")
 PathLike = str | os.PathLike[str]
 _NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -22,6 +24,19 @@ def show_path(path: PathLike) -> str:
     'caf�.wav'
     """
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def as_list(given: PathLike | Iterable[T]) -> list[PathLike | T]:
+    """What is given, one path or several: a text is no sequence of its letters.
+
+    One of the letters of a path is ``/``, all that there is.
+
+    Examples
+    --------
+    >>> as_list("music/a.wav"), as_list(["a.wav", "b.wav"])
+    (['music/a.wav'], ['a.wav', 'b.wav'])
+    """
+    return [given] if isinstance(given, str | os.PathLike) else list(given)
 
 
 class NotRegularError(OSError):

@@ -227,6 +227,17 @@ def is_there(path: AnyPath) -> bool:
     return path.exists() if isinstance(path, Url) else os.path.exists(path)
 
 
+def is_folder(path: AnyPath) -> bool:
+    """Whether a folder is there; raises OSError if a store does not answer.
+
+    Examples
+    --------
+    >>> is_folder(Path("nowhere"))
+    False
+    """
+    return path.is_dir() if isinstance(path, Url) else os.path.isdir(path)
+
+
 def url_status(url: Url) -> Status:
     """Size and time of an object, as the store says now; raises OSError."""
     with _asked(url) as store:

@@ -1,6 +1,7 @@
 """Writers that are killed at every file event: ``python tests/kill_scenarios.py [NAME ...]``.
 
-Networks and converters are made-up: what is looked at is how files take their places.
+With ``KINET_KILLS=COUNT,SEED`` each is killed so often, at moments that are drawn. Networks and
+converters are made-up: what is looked at is how files take their places.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import soundfile
-from killing import in_fork, kill_at_every_event
+from killing import in_fork, kill_at_every_event, kill_at_random
 
 from kinet import checkpoint, export, files
 from kinet.cli import run
@@ -39,10 +42,11 @@ OLD, NEW = b"old " * 300, b"new content " * 500
 
 
 class World:
-    """A folder that can be made again as it was."""
+    """A folder that can be made again as it was, and how its writer is killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, kill: Callable[..., int] = kill_at_every_event) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kinet-kill-"))
+        self.kill = kill
 
     def clear(self) -> None:
         shutil.rmtree(self.folder)
@@ -61,7 +65,7 @@ def file(world: World) -> int:
         world.clear()
         path.write_bytes(OLD)
 
-    return kill_at_every_event(
+    return world.kill(
         prepare,
         lambda: files.write_atomically(path, lambda opened: opened.write(NEW)),
         lambda finished: old_or_new(path.read_bytes(), finished),
@@ -102,7 +106,7 @@ def save(world: World) -> int:
         old_or_new(weights_in(path), finished)
         assert checkpoint.read_metadata(path).model == METADATA.model
 
-    return kill_at_every_event(prepare, lambda: checkpoint.save(Network(NEW), path), check)
+    return world.kill(prepare, lambda: checkpoint.save(Network(NEW), path), check)
 
 
 def convert(world: World) -> int:
@@ -117,7 +121,7 @@ def convert(world: World) -> int:
         if path.exists():
             assert weights_in(path) == NEW
 
-    return kill_at_every_event(world.clear, lambda: conversion.convert("old.h5", path), check)
+    return world.kill(world.clear, lambda: conversion.convert("old.h5", path), check)
 
 
 def embedded(world: World) -> int:
@@ -147,7 +151,7 @@ def embedded(world: World) -> int:
         assert rows.shape in ((1, 4), (2, 4))
         assert not finished or rows.shape == (2, 4), "it was reported and is not there"
 
-    return kill_at_every_event(prepare, write, check)
+    return world.kill(prepare, write, check)
 
 
 def network_xml(begin: int, size: int) -> bytes:
@@ -224,7 +228,7 @@ def exported(world: World, name: str, there: bool = True) -> int:
         left = {path.name for path in world.folder.iterdir()} - known
         assert not left, f"left behind: {left}"
 
-    return kill_at_every_event(prepare, write, check)
+    return world.kill(prepare, write, check)
 
 
 def NO_EXCHANGE(one: Path, other: Path) -> bool:
@@ -287,7 +291,7 @@ def added(world: World) -> int:
         assert left == {"library"}, f"left behind: {left}"
 
     try:
-        return kill_at_every_event(prepare, write, check)
+        return world.kill(prepare, write, check)
     finally:
         os.close(reached)
         os.unlink(name_of_it)
@@ -320,7 +324,7 @@ def split(world: World) -> int:
         assert any(old) or len(lines) == len(set(lines))
 
     command = ["split", str(world.folder / "list"), "--out", str(world.folder), "--force"]
-    return kill_at_every_event(prepare, lambda: silent(command), check)
+    return world.kill(prepare, lambda: silent(command), check)
 
 
 def packed(world: World) -> int:
@@ -345,7 +349,7 @@ def packed(world: World) -> int:
         for song, version in found.ids:
             assert (found.load(song, version) == int(version) / 4).all()
 
-    return kill_at_every_event(prepare, lambda: silent(command), check)
+    return world.kill(prepare, lambda: silent(command), check)
 
 
 def extracted(world: World) -> int:
@@ -378,7 +382,7 @@ def extracted(world: World) -> int:
         left = {path.name for path in data.iterdir()} - {f"{track}.npy" for track in tracks}
         assert left == {"list", "manifest.csv", "features.json"}, f"left behind: {left}"
 
-    return kill_at_every_event(prepare, lambda: silent(command), check)
+    return world.kill(prepare, lambda: silent(command), check)
 
 
 SCORES = (0.25, 0.5, 0.375)
@@ -446,7 +450,7 @@ def trained(world: World) -> int:
         left = {path.name for path in folders.models.iterdir()}
         assert left == {"best.keras", "last.keras", "settings.json"}, f"left behind: {left}"
 
-    return kill_at_every_event(world.clear, train, check)
+    return world.kill(world.clear, train, check)
 
 
 SCENARIOS = {
@@ -469,11 +473,20 @@ SCENARIOS = {
 }
 
 
+def how_to_kill(asked: str) -> Callable[..., int]:
+    """At every event, or COUNT times at random, by SEED."""
+    if not asked:
+        return kill_at_every_event
+    count, seed = map(int, asked.split(","))
+    return partial(kill_at_random, kills=count, rng=np.random.default_rng(seed))
+
+
 def main(names: list[str]) -> dict[str, int | str]:
     """For each scenario how often its writer was killed, or what it left that it must not."""
+    kill = how_to_kill(os.environ.get("KINET_KILLS", ""))
     found: dict[str, int | str] = {}
     for name in names:
-        world = World()
+        world = World(kill)
         scratch = tempfile.tempdir = str(world.folder.with_name(f"{world.folder.name}-temporary"))
         Path(scratch).mkdir()
         try:

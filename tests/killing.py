@@ -17,8 +17,11 @@ import sqlite3
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
@@ -137,14 +140,44 @@ def kill_at_every_event(
     count = events_of(write)
     assert count, "the writer writes nothing"
     step = 1 if os.environ.get("KINET_SLOW") else -(-count // _MOST)
+    ends = [
+        (f"before event {last} of {count}", partial(killed_before, last))
+        for last in [*range(0, count, step), count]
+    ]
+    return _kill(prepare, write, check, ends)
+
+
+def kill_at_random(
+    prepare: Callable[[], object],
+    write: Callable[[], object],
+    check: Callable[[bool], object],
+    kills: int,
+    rng: np.random.Generator,
+) -> int:
+    """As `kill_at_every_event`, so often after a time that is drawn, wherever it is then."""
+    prepare()
+    started = time.monotonic()
+    assert in_fork(write) == 0
+    duration = time.monotonic() - started
+    times = rng.uniform(0, duration, kills).tolist()
+    ends = [(f"after {seconds:.4f} s", partial(killed_after, seconds)) for seconds in times]
+    return _kill(prepare, write, check, ends)
+
+
+def _kill(
+    prepare: Callable[[], object],
+    write: Callable[[], object],
+    check: Callable[[bool], object],
+    ends: Iterable[tuple[str, Callable[[Callable[[], object]], int]]],
+) -> int:
     killed = 0
-    for last in [*range(0, count, step), count]:
+    for when, end in ends:
         prepare()
-        status = killed_before(last, write)
-        assert status in (0, KILLED), f"event {last} of {count}: the writer ended with {status}"
-        killed += status == KILLED
+        status = end(write)
+        assert status in (0, KILLED, -KILLED), f"{when}: the writer ended with {status}"
+        killed += status != 0
         try:
             check(status == 0)
         except AssertionError as error:
-            raise AssertionError(f"killed before event {last} of {count}: {error}") from error
+            raise AssertionError(f"killed {when}: {error}") from error
     return killed

@@ -10,18 +10,33 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("bad_calls.py")
 COUNT = 2000 if os.environ.get("KINET_SLOW") else 60
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="one of the files is a pipe")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="one of the files is a pipe")
-def test_calls_that_make_no_sense_end_in_one_line():
+def found_by(script, folder):
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "0", str(COUNT)], capture_output=True, text=True, check=False
+        [sys.executable, str(Path(__file__).with_name(script)), "0", str(COUNT)],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Where nothing else is: some calls take in the folder above.
+        env={**os.environ, "TMPDIR": str(folder)},
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_commands_that_make_no_sense_end_in_one_line(tmp_path):
+    found = found_by("bad_calls.py", tmp_path)
     assert found["faults"] == []
     # All ends are met, or the calls are too wild to find anything.
     assert set(found["codes"]) == {"0", "1", "2"}
     assert sum(found["codes"].values()) == COUNT
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calls_in_python_that_make_no_sense_are_refused_in_one_line(tmp_path):
+    found = found_by("bad_python_calls.py", tmp_path)
+    assert found["faults"] == []
+    assert min(found["ends"]["done"], found["ends"]["refused"]) > COUNT // 10

@@ -54,6 +54,27 @@ def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(capsys):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["find", "q.npy", "--in", ""],
+        ["duplicates", ""],
+        ["index", "add", "l", ""],
+        ["extract", "", "--out", "data"],
+        ["extract", "music", "--out", ""],
+        ["split", "list", "--out", ""],
+        ["check", "list", "--data-dir", ""],
+        ["export", ""],
+    ],
+)
+def test_an_empty_path_is_not_the_folder_one_stands_in(words, capsys, tmp_path, monkeypatch):
+    """As of a variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    assert "an empty path; need the name of a file or a folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("command", "option", "name"),
     [(training.command, *pair) for pair in ORIGINAL_TRAIN.items()]
     + [(evaluating.command, *pair) for pair in ORIGINAL_EVAL.items()],

@@ -42,6 +42,25 @@ def test_a_setting_of_features_out_of_its_range_is_refused(name, value, allowed)
 
 
 @pytest.mark.parametrize(
+    ("kind", "name", "value", "allowed"),
+    [
+        (ModelConfig, "l2", "0.1", "a finite number from 0"),
+        (ModelConfig, "l2", float("inf"), "a finite number from 0"),
+        (ModelConfig, "attention", "channel", "names of modules, such as ('channel', 'temporal')"),
+        (ModelConfig, "attention", (1,), "names of modules, such as ('channel', 'temporal')"),
+        (TrainConfig, "learning_rate", float("inf"), "a finite number above 0"),
+        (TrainConfig, "learning_rate", 0, "a finite number above 0"),
+        (TrainConfig, "dropout", "0.5", "from 0 to below 1"),
+        (TrainConfig, "averaging", None, "from 0 to below 1"),
+    ],
+)
+def test_a_number_that_is_none_or_has_no_end_is_refused(kind, name, value, allowed):
+    with pytest.raises(SettingsError) as caught:
+        kind(**{name: value})
+    assert str(caught.value).endswith(f" is {value!r}; allowed: {allowed}")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [("hop_size", 1), ("frame_size", 2), ("harmonics", 0), ("bins", 1200), ("sample_rate", 768_000),
      ("minimum_frequency", 0), ("magnitude_threshold", 0.0), ("maximum_frequency", 40.001)],

@@ -223,6 +223,19 @@ def test_markup_and_control_characters_of_titles_are_shown_escaped(tmp_path, out
         assert "\\x1b" in shown
 
 
+def test_csv_holds_no_formula_and_nothing_that_steers_a_terminal(tmp_path, out):
+    first, second = (
+        write(tmp_path / f"{name}.npy", version(1, key))
+        for key, name in enumerate(("=2+3\x1b", "@b"))
+    )
+    out("index", "add", tmp_path / "l", first, second, *ALONE)
+    for command in (["find", first, "--in"], ["duplicates"]):
+        rows = list(csv.DictReader(io.StringIO(out(*command, tmp_path / "l", "--csv"))))
+        assert rows[-1]["title"] == "'@b"
+    assert rows[0]["title"] == "'=2+3\\x1b"
+    assert rows[0]["artist"] == rows[0]["song"] == ""
+
+
 def test_duplicates_as_table_csv_and_json(music, out):
     shutil.copy(query_of(music), music / "copy.ogg")
     groups = json.loads(out("duplicates", music, "--json", *ALONE))["groups"]
@@ -233,7 +246,11 @@ def test_duplicates_as_table_csv_and_json(music, out):
     kinds = [(row["group"], row["kind"]) for row in rows]
     assert kinds == [("1", "version"), ("1", "version"), ("2", "version"), ("2", "version"),
                      ("2", "copy")]  # fmt: skip
-    assert "Yesterday 01" in out("duplicates", music)
+    shown = out("duplicates", music)
+    assert "Yesterday 01" in shown
+    # As in kinet find: within the folder.
+    assert "│ Yesterday/Yesterday 01 studio.flac" in shown
+    assert str(music) not in shown
 
 
 def test_duplicates_of_a_folder_without_any(tmp_path, out, capsys):

@@ -18,16 +18,19 @@ import numpy as np
 import pytest
 from libraries import library_of, tune, version, write
 
+import kinet
 from kinet.address import place_of
 from kinet.embeddings import Embedder
 from kinet.errors import DataError, KinetError, SettingsError
 from kinet.extraction.recording import Refused
-from kinet.extraction.sources import Source
+from kinet.extraction.sources import Source, read_sources
 from kinet.library import (
     Library,
+    Shards,
     adding,
     cache,
     finding,
+    models,
     postgres_tables,
     queries,
     schema,
@@ -702,6 +705,29 @@ def test_another_model_is_refused(library, tmp_path, monkeypatch, place):
         assert len(opened.files()) == 8
 
 
+def test_what_is_no_model_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    """A pipe would be waited for, and a folder of music would take hours."""
+    monkeypatch.setattr(models, "digest_of", lambda path: pytest.fail("it is read"))
+    (tmp_path / "music").mkdir()
+    (tmp_path / "noise.keras").write_bytes(b"noise")
+    for name in ("music", "noise.keras"):
+        with pytest.raises(KinetError):
+            find_model(str(tmp_path / name))
+
+
+def test_names_that_no_file_can_have_are_of_none(file_library, tmp_path):
+    long = "x" * 300
+    for work in (
+        lambda: Library.open(long),
+        lambda: kinet.find(long, long, model="fourier"),
+        lambda: file_library.add(long),
+        lambda: kinet.load(long),
+        lambda: kinet.load(f"{long}.keras"),
+    ):
+        with pytest.raises(KinetError):
+            work()
+
+
 def test_an_unknown_model_is_refused(tmp_path, place):
     with pytest.raises(KinetError, match=r"no model nonsense; allowed: fourier, .*or the path"):
         Library.create(place("l"), "nonsense")
@@ -717,6 +743,21 @@ def test_paths_that_are_not_in_it_are_not_removed(library, tmp_path):
 def test_a_folder_is_removed_with_all_below_it(library, tmp_path):
     assert len(library.remove([tmp_path])) == 8
     assert library.files() == []
+
+
+def test_a_path_is_one_and_not_its_letters_which_name_all_there_is(file_library, tmp_path):
+    """Of the letters of a path one is "/"."""
+    other, song = tmp_path / "other", str(tmp_path / "s0_0.npy")
+    with Library.create(other, "fourier") as second:
+        assert names(second.files()) == []
+        assert second.add(song, workers=1).added == [Path(song)]
+    assert file_library.remove(song) == [Path(song)]
+    assert len(file_library.files()) == 7
+    assert file_library.merge(str(other)) == 1
+    [answer] = file_library.find(song, workers=1)
+    with Shards(str(other)) as shards:
+        assert [one.path for one in shards.find(song, workers=1)] == [answer.path] == [Path(song)]
+    assert [source.path for source in read_sources(song)] == [Path(song)]
 
 
 @pytest.mark.parametrize(
@@ -766,6 +807,17 @@ def test_merging_takes_what_is_new_and_reads_nothing(library, tmp_path, monkeypa
     assert (library.info().files, library.info().recordings) == (9, 9)
     assert library.check() == []
     assert library.merge([other / "l"]) == 0
+
+
+def test_of_several_libraries_all_are_merged_or_none(file_library, tmp_path):
+    for name in ("one", "two"):
+        with Library.create(tmp_path / name, "fourier") as other:
+            other.add(write(tmp_path / f"{name}.npy", tune(ord(name[0]))), workers=1)
+    changes = file_library._store.identity().changes
+    with pytest.raises(DataError, match="none: missing"):
+        file_library.merge([tmp_path / "one", tmp_path / "none"])
+    assert (file_library.info().files, file_library._store.identity().changes) == (8, changes)
+    assert file_library.merge([tmp_path / "one", tmp_path / "two"]) == 2
 
 
 def test_merging_with_itself_or_another_model_is_refused(file_library, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from kinet.commands.output import A_DAY, TrainingProgress, training_progress
+from kinet.commands.output import A_DAY, TrainingProgress, say, show_table, training_progress
 
 
 class Clock:
@@ -79,3 +79,23 @@ def test_both_bars_are_shown(capsys):
     assert "loss 0.5000" in shown
     assert "training" in shown
     assert "1/2 epochs" in shown
+
+
+def test_before_the_first_batch_the_network_is_prepared(clock):
+    progress, _ = made(clock)
+    bar, whole = progress._progress.tasks
+    assert (bar.visible, whole.visible) == (True, False)
+    assert bar.description == "preparing the network"
+    progress.close()
+    assert not bar.visible
+    progress.on_batch(1, 1, 40, 1.5)
+    progress.close()
+    assert bar.visible
+    assert bar.description == "epoch 1/10"
+
+
+def test_a_name_with_a_line_break_is_no_line_of_kinets(capsys):
+    say("a.mp3\nkinet: all is well: damaged")
+    assert capsys.readouterr().err == "a.mp3\\nkinet: all is well: damaged\n"
+    show_table(["a"], [[1]], title="a\nb")
+    assert capsys.readouterr().out.startswith("a\\nb")

@@ -624,6 +624,13 @@ def test_a_page_asks_a_library_on_a_server(library, url, tmp_path):
         ("postgresql://ann:secret@localhost:x/covers", "a port that is no number"),
         ("postgresql://ann:secret@localhost/covers?sslmode=no", "sslmode 'no'; allowed: disable,"),
         ("postgresql://ann:secret@localhost/covers?a=b", "unknown option; allowed: host, port,"),
+        ("postgresql://ann:secret@localhost:0/covers", "port '0'; allowed: from 1 to 65535"),
+        ("postgresql://ann:secret@/covers?port=65536", "port '65536'; allowed: from 1 to 65535"),
+        ("postgresql://ann:secret@/covers?port=-1", "port '-1'; allowed: from 1 to 65535"),
+        ("postgresql://an\udce9:secret@localhost/covers", "a name with what cannot be printed"),
+        ("postgresql://ann:secret@localhost/%00", "a name with what cannot be printed"),
+        ("postgresql:/ann:secret@localhost/covers", "not two slashes"),
+        ("PostgreSQL://ann:secret@localhost", "no user, or no database"),
     ],
 )
 def test_addresses_that_are_none_are_refused_without_their_password(text, message, capsys):
@@ -648,6 +655,14 @@ def test_addresses_that_are_none_are_refused_without_their_password(text, messag
 def test_addresses_are_shown_as_they_are_written_without_the_password(text, shown):
     assert str(place_of(text)) == shown
     assert replace(place_of(shown), password="x") == replace(place_of(text), password="x")
+
+
+def test_certificates_that_are_none_are_told_as_such(tmp_path):
+    given = f"postgresql://ann@host/covers?sslmode=verify-full&sslrootcert={tmp_path}/nope"
+    with pytest.raises(
+        DataError, match=r"nope' cannot be used \(No such file.*need a file of cert"
+    ):
+        connection._encryption(place_of(given))
 
 
 def test_the_password_may_be_in_the_environment(monkeypatch):

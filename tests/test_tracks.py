@@ -357,3 +357,8 @@ def test_values_that_float32_cannot_hold_are_refused_wherever_they_are_read(save
     for read in (track.read, lambda: read_hpcp(track.path), lambda: as_hpcp(array)):
         with pytest.raises(FeatureError, match=message):
             read()
+
+
+def test_rows_of_unequal_length_are_no_features():
+    with pytest.raises(FeatureError, match=r"HPCP: has rows of unequal length; expected \(T, 12\)"):
+        as_hpcp([[1, 2], [3]])

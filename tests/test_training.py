@@ -378,7 +378,7 @@ def refuse(capsys, *arguments):
         (["-S", "5"], "number of stages S is 5; allowed: the divisors of 12"),
         (["--vectors", "60"], "feature length T is 60; allowed: at least 99"),
         (["--time-field", "13"], "a multiple of the number of stages"),
-        (["--learning-rate", "0"], "learning rate is 0.0; allowed: a number above 0"),
+        (["--learning-rate", "0"], "learning rate is 0.0; allowed: a finite number above 0"),
         (["--epochs", "0"], "number of epochs is 0"),
         (["--batch-size", "0"], "batch size is 0"),
         (["--dropout", "1"], "dropout is 1.0"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +15,18 @@ from kinet.commands.libraries import (
     place_type,
     settle,
     show_where,
+    show_within,
     workers_option,
 )
 from kinet.commands.options import engine_options
-from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.commands.output import (
+    json_option,
+    say,
+    show_csv,
+    show_json,
+    show_table,
+    tracks_progress,
+)
 
 if TYPE_CHECKING:
     from kinet.library import Group
@@ -67,16 +73,18 @@ def command(
         return
     lines = [line for number, group in enumerate(groups, start=1) for line in _lines(number, group)]
     if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([line[name] for name in COLUMNS] for line in lines)
+        show_csv(COLUMNS, [[line[name] for name in COLUMNS] for line in lines])
         return
     if not groups:
         say("no versions and no copies here")
         return
-    names = ("group", "title", "artist", "kind", "score", "where", "nearest", "path")
+    names = ("group", "title", "artist", "kind", "score", "where", "nearest")
     headings = ("group", "title", "artist", "", "score", "this ~ that", "that", "file")
-    show_table(headings, [[_shown(line[name]) for name in names] for line in lines])
+    rows = [
+        (*(_shown(line[name]) for name in names), show_within(line["file"], where))
+        for line in lines
+    ]
+    show_table(headings, rows)
     if not is_calibrated:
         say("scores are not calibrated: they rank, but are no probabilities")
 
@@ -100,6 +108,7 @@ def _lines(number: int, group: Group) -> list[dict[str, Any]]:
                     "title": file.title,
                     "artist": file.artist,
                     "song": file.song,
+                    "file": file.path,
                     "path": show_path(file.path),
                     "kind": "version" if is_version else "copy" if place else "original",
                     "score": match.score if match and is_version else "",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import click
@@ -19,7 +17,14 @@ from kinet.commands.options import (
     require_layout,
     require_target,
 )
-from kinet.commands.output import json_option, say, show_json, show_metrics, tracks_progress
+from kinet.commands.output import (
+    csv_of,
+    json_option,
+    say,
+    show_json,
+    show_metrics,
+    tracks_progress,
+)
 from kinet.data.manifest import origins_of, require_same_features
 from kinet.data.tracks import Track, present, read_tracks
 from kinet.evaluation import PROTOCOLS
@@ -120,10 +125,7 @@ def command(
 
 
 def _per_query(metrics: Metrics, tracks: list[Track], origins: list[tuple[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     measures = ("average_precision", "precision_at_10", "first_rank")
-    writer.writerow(["song_id", "version_id", *measures, "title", "recording"])
     values = zip(
         metrics.query_index,
         metrics.average_precision,
@@ -131,15 +133,8 @@ def _per_query(metrics: Metrics, tracks: list[Track], origins: list[tuple[str, s
         metrics.first_rank,
         strict=True,
     )
-    for index, precision, at_10, first in values:
-        track = tracks[index]
-        song, version, title, recording = map(
-            _as_text, (track.song_id, track.version_id, *origins[index])
-        )
-        writer.writerow([song, version, precision, at_10, first, title, recording])
-    return text.getvalue()
-
-
-def _as_text(text: str) -> str:
-    """`text` that a spreadsheet does not take for a formula, which it would run."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    rows = [
+        (tracks[index].song_id, tracks[index].version_id, *measured, *origins[index])
+        for index, *measured in values
+    ]
+    return csv_of(("song_id", "version_id", *measures, "title", "recording"), rows)

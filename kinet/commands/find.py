@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +15,19 @@ from kinet.commands.libraries import (
     place_type,
     settle,
     several_libraries,
-    show_file,
+    show_match,
     show_where,
     workers_option,
 )
 from kinet.commands.options import engine_options, path_or_url_type, path_type, require_target
-from kinet.commands.output import json_option, say, show_json, show_table, tracks_progress
+from kinet.commands.output import (
+    json_option,
+    say,
+    show_csv,
+    show_json,
+    show_table,
+    tracks_progress,
+)
 from kinet.remote import AnyPath
 
 if TYPE_CHECKING:
@@ -145,9 +150,7 @@ def _show(
     if as_json:
         show_json([_described(answer, is_calibrated) for answer in answers])
     elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(row for answer in answers for row in _rows(answer))
+        show_csv(COLUMNS, [row for answer in answers for row in _rows(answer)])
     else:
         for answer in answers:
             show_answer(answer, where, is_calibrated, threshold)
@@ -188,7 +191,7 @@ def show_answer(
             *(rank, match.title, match.artist, f"{match.score:.3f}"),
             *([f"{match.probability:.3f}"] if match.probability is not None else []),
             *(show_where(match), f"{match.transposition:+d}", f"{match.tempo_ratio:.2f}"),
-            show_file(match, where),
+            show_match(match, where),
         )
         for rank, match in enumerate(answer.matches, start=1)
     ]

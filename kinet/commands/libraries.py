@@ -173,14 +173,20 @@ def show_where(match: Match) -> str:
     return f"{here} ~ {clock(passage.start_b)}-{clock(passage.end_b)}"
 
 
-def show_file(match: Match, where: Path | Address | None) -> str:
+def show_match(match: Match, where: Path | Address | None) -> str:
     """The file of a match, in a folder without that, and how many others the song has."""
+    more = f" (+{len(match.others)})" if match.others else ""
+    return f"{show_within(match.path, where)}{more}"
+
+
+def show_within(path: AnyPath, where: Path | Address | None) -> str:
+    """A file, in a folder without that."""
     from kinet.reading import show_path
 
-    path, root = match.path, where.resolve() if isinstance(where, Path) else None
-    is_inside = root is not None and path.is_relative_to(root)
-    shown = show_path(path.relative_to(root) if root and is_inside else path)
-    return f"{shown} (+{len(match.others)})" if match.others else shown
+    root = where.resolve() if isinstance(where, Path) else None
+    if root is not None and path.is_relative_to(root):
+        return show_path(path.relative_to(root))
+    return show_path(path)
 
 
 def described_match(match: Match) -> dict[str, Any]:

@@ -33,7 +33,10 @@ _IMPORTS_KERAS = re.compile(r"^\s*(?:import|from)\s+keras\b", re.MULTILINE)
 
 
 class _Anywhere(click.Path):
-    """A path of this machine, or an address in an object store."""
+    """A path of this machine, or an address in an object store.
+
+    An empty one, as of a variable that is not set, would be the folder one stands in.
+    """
 
     def convert(
         self,
@@ -41,6 +44,8 @@ class _Anywhere(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
+        if not os.fspath(value):
+            self.fail("an empty path; need the name of a file or a folder", param, ctx)
         try:
             place = path_or_url(os.fspath(value))
         except DataError as error:

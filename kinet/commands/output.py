@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +36,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def say(message: str) -> None:
     """Print a line for a person, to stderr, so that stdout stays the result."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(printable(message), markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(_line(message), markup=False)
+
+
+def _line(text: str) -> str:
+    """One line, whatever a file is called: none of its lines is taken for one of kinet's."""
+    return printable(text).replace("\n", "\\n")
 
 
 def show_table(
@@ -42,7 +49,7 @@ def show_table(
 ) -> None:
     """Print a table; columns whose values are all numbers are aligned to the right."""
     table = Table(
-        title=escape(printable(title)) if title else None, title_justify="left", header_style="bold"
+        title=escape(_line(title)) if title else None, title_justify="left", header_style="bold"
     )
     for column, heading in enumerate(headings):
         numeric = all(isinstance(row[column], int | float) for row in rows) and bool(rows)
@@ -61,6 +68,35 @@ def _text(value: object) -> str:
 def show_json(values: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON document to stdout."""
     click.echo(json.dumps(values, indent=2, allow_nan=False))
+
+
+def show_csv(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print CSV to stdout, for spreadsheets."""
+    click.echo(csv_of(headings, rows), nl=False)
+
+
+def csv_of(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lines of CSV in which a spreadsheet finds no formula, which it would run.
+
+    Names of files and tags are of others. What steers a terminal is escaped in them.
+
+    Examples
+    --------
+    >>> csv_of(("title", "semitones"), [("=cmd|x", -3), ("a, b", 0)]).splitlines()
+    ['title,semitones', "'=cmd|x,-3", '"a, b",0']
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(headings)
+    writer.writerows(map(_cell, row) for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if len(text) > 1 and text.startswith(("=", "+", "-", "@")) else text
 
 
 def show_metrics(report: Mapping[str, Any]) -> None:
@@ -106,7 +142,8 @@ class TrainingProgress:
     def __init__(self, progress: Progress, epochs: int) -> None:
         self._progress = progress
         self._epochs = epochs
-        self._bar = progress.add_task("", total=None, note="", visible=False)
+        # Compiling the network takes longer than anyone waits without a word.
+        self._bar = progress.add_task("preparing the network", total=None, note="")
         self._whole = progress.add_task("training", total=epochs, note="epochs", visible=False)
         self._epoch = 0
 
@@ -139,6 +176,10 @@ class TrainingProgress:
             highlight=False,
         )
 
+    def close(self) -> None:
+        """Take away the bar of an epoch that has not begun."""
+        self._progress.update(self._bar, visible=self._epoch > 0)
+
     def _task(self, identity: TaskID) -> Task:
         return next(task for task in self._progress.tasks if task.id == identity)
 
@@ -146,17 +187,20 @@ class TrainingProgress:
 @contextlib.contextmanager
 def training_progress(epochs: int) -> Iterator[TrainingProgress]:
     """A listener for `kinet.training.fitting.train` that shows its progress on stderr."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        speed_estimate_period=A_DAY,
-    ) as progress:
-        yield TrainingProgress(progress, epochs)
+    with (
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            speed_estimate_period=A_DAY,
+        ) as progress,
+        contextlib.closing(TrainingProgress(progress, epochs)) as listener,
+    ):
+        yield listener
 
 
 @contextlib.contextmanager

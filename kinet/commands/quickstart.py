@@ -15,6 +15,8 @@ from kinet.commands.output import json_option, say, show_json, tracks_progress
 MODEL = "small"
 # Songs by default: those that are looked through, and those that --train trains on and with.
 SONGS, TRAINED_SONGS = 12, 150
+# Songs that are shown for the recording.
+SHOWN = 5
 
 
 @click.command("quickstart")
@@ -25,7 +27,7 @@ SONGS, TRAINED_SONGS = 12, 150
     help=f"Chorales; {SONGS} by default, {TRAINED_SONGS} with --train.",
     show_default=False,
 )
-@click.option("--seed", type=int, default=0)
+@click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--train", is_flag=True, help="Train a small network too, and evaluate it.")
 @click.option("--versions", type=int, default=8, help="With --train: versions of each.")
 @click.option("--epochs", "--max-epoch", "epochs", type=int, default=20, help="With --train.")
@@ -76,11 +78,12 @@ def _find(
     say(f"2/3 reading {made.folder}: features and embeddings, kept there")
     with folder_or_library(made.folder, MODEL, None) as library:
         say(f"3/3 looking for the song of {made.query}: {made.title}, played in another way")
-        [answer] = library.find([made.query], top=5)
-        is_calibrated = library.calibration is not None
+        [answer] = library.find([made.query], top=SHOWN)
+        here = library.info()
     page = out / "recording.html"
     write_answer(page, answer)
-    rank = [match.title for match in answer.matches].index(made.title) + 1
+    titles = [match.title for match in answer.matches]
+    rank = titles.index(made.title) + 1 if made.title in titles else None
     if as_json:
         songs_found = [
             {
@@ -101,7 +104,8 @@ def _find(
             }
         )
         return
-    show_answer(answer, made.folder, is_calibrated, 0.0)
-    say(f"its own song has rank {rank} of {songs}; {time.monotonic() - started:.0f} s in all")
+    show_answer(answer, made.folder, here.calibration is not None, 0.0)
+    found = f"has rank {rank} of {here.recordings}" if rank else f"is not among the first {SHOWN}"
+    say(f"its own song {found}; {time.monotonic() - started:.0f} s in all")
     say(f"to see and hear where they match: {page}")
     say("with your own music: kinet find RECORDING --in FOLDER")

@@ -9,6 +9,7 @@ import click
 from kinet.commands.options import path_type, require_target
 from kinet.commands.output import json_option, say, show_json, tracks_progress
 from kinet.errors import DataError
+from kinet.reading import read_text
 
 FAULTS_SHOWN = 5
 
@@ -85,7 +86,7 @@ def command(
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}; allowed: lines of text") from error
     return [_plain(line.strip()) for line in text.splitlines() if line.strip()]

@@ -194,7 +194,11 @@ def as_hpcp(values: ArrayLike, name: str = "HPCP") -> NDArray[np.float32]:
     >>> as_hpcp([[0.5] * 12]).shape
     (1, 12)
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        message = f"has rows of unequal length; expected (T, {PITCH_CLASSES})"
+        raise FeatureError("shape", name, message) from error
     _require_form(array.shape, array.dtype, name)
     return finite(array, name)
 

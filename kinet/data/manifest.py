@@ -123,7 +123,7 @@ def features_of(data_dir: str | os.PathLike[str]) -> FeatureConfig | None:
     True
     """
     place = path_or_url(data_dir)
-    if isinstance(place, Path) and place.is_file():
+    if isinstance(place, Path) and os.path.isfile(place):
         return PackedFile(place).features
     path = place / FEATURES
     try:

@@ -221,7 +221,7 @@ def present(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
 
 def _tracks_of(data: str | os.PathLike[str]) -> Callable[[str, str], Track]:
     """What makes a track of two ids."""
-    packed = PackedFile(data) if Path(data).is_file() else None
+    packed = PackedFile(data) if os.path.isfile(data) else None
 
     def track(song_id: str, version_id: str) -> Track:
         path = feature_path(data, song_id, version_id)

@@ -76,7 +76,7 @@ def _read(one: Any, features: FeatureConfig) -> list[np.ndarray]:
 
 def _files(path: Path, features: FeatureConfig) -> list[Path]:
     """The feature files of a folder, or the recordings in and below it; of a file nothing."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return []
     arrays, recordings = sorted(path.glob(f"*{_FEATURES}")), list(audio_files(path))
     if bool(arrays) == bool(recordings):

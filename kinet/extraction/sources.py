@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
@@ -14,14 +13,14 @@ from kinet.errors import DataError
 from kinet.extraction.naming import LONGEST_ID, Source, make_id
 from kinet.extraction.readings import AUTOMATIC, Progress, Reading, on_its_own, read_folder
 from kinet.extraction.searching import COLUMNS, NEED, unreadable
-from kinet.reading import read_text, show_path
+from kinet.reading import PathLike, as_list, read_text, show_path
 from kinet.remote import AnyPath, absolute, is_url, path_or_url
 
 _REMEDY = "rename one, or give ids in a .csv file"
 
 
 def read_sources(
-    arguments: Iterable[str | os.PathLike[str]],
+    arguments: PathLike | Iterable[PathLike],
     songs_by: str = AUTOMATIC,
     tell: Callable[[Reading], object] | None = None,
     progress: Progress | None = None,
@@ -50,7 +49,7 @@ def read_sources(
 
     Parameters
     ----------
-    arguments : iterable of path
+    arguments : path, or iterable of path
         What a user named.
     songs_by : str
         One of the above, or ``auto``, which is told for each folder: ``title`` where all files
@@ -98,7 +97,7 @@ def read_sources(
             tell(reading)
         return sources
 
-    places = map(path_or_url, arguments)
+    places = map(path_or_url, as_list(arguments))
     found = [pair for place in places for pair in _of_argument(place, of_folder)]
     origins: dict[str, dict[Hashable, Source]] = {}
     for source, origin in found:

@@ -17,7 +17,7 @@ from kinet.library.library import Library
 from kinet.library.queries import Answer
 from kinet.library.rows import File
 from kinet.library.shards import Shards
-from kinet.reading import PathLike, read_text, reason, show_path
+from kinet.reading import PathLike, as_list, read_text, reason, show_path
 from kinet.remote import AnyPath
 
 __all__ = [
@@ -95,15 +95,14 @@ def find(
     >>> answer.matches[0].title, answer.matches[0].transposition
     ('song 5', 0)
     """
-    given = [queries] if isinstance(queries, str | os.PathLike) else queries
-    places = [where] if isinstance(where, str | os.PathLike) else list(where)
+    places = as_list(where)
     if not are_several(places):
         with open_anything(places[0], model) as library:
-            return library.find(given, top, threshold)
+            return library.find(queries, top, threshold)
     with open_several(places, model) as shards:
         if not allow_missing:
             shards.require_all()
-        answers = shards.find(given, top, threshold)
+        answers = shards.find(queries, top, threshold)
         if not allow_missing:
             shards.require_all()
         return answers
@@ -136,7 +135,7 @@ def open_several(
     """
     found: list[PathLike] = []
     for place in (each for given in places for each in _listed(given)):
-        if isinstance(place_of(place), Path) and Path(place).is_dir():
+        if isinstance(place_of(place), Path) and os.path.isdir(place):
             open_anything(place, model, workers, progress, told).close()
             found.append(Path(os.path.realpath(place), IN_FOLDER))
         else:
@@ -186,7 +185,7 @@ def open_anything(
         As `find`.
     """
     place = place_of(where)
-    if isinstance(place, Address) or not place.is_dir():
+    if isinstance(place, Address) or not os.path.isdir(place):
         return Library.open(place, model)
     # One name, so that its files are known by whatever link it is reached.
     where = os.path.realpath(where)

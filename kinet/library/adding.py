@@ -19,7 +19,7 @@ from kinet.library.sounds import SoundFile, SoundJob, file_tags, read_sound
 from kinet.library.store import Store
 from kinet.processes import Workers, workers_of
 from kinet.reading import PathLike, known_status, reason, show_path
-from kinet.remote import AnyPath, absolute, is_there, local_copy, path_or_url
+from kinet.remote import AnyPath, absolute, is_folder, is_there, local_copy, path_or_url
 from kinet.workers import Death
 
 #: Called with the files that were worked at, all that are to be, and the seconds of their sound.
@@ -122,14 +122,14 @@ def wanted(inputs: Iterable[PathLike | Source]) -> Iterator[tuple[AnyPath, str, 
             yield one.path, one.song_id, one.fault
             continue
         path = path_or_url(one)
-        if path.is_dir():
+        if is_folder(path):
             found = list(audio_files(path))
             if not found:
                 raise DataError(f"{show_path(path)}: no audio in this folder; need recordings")
             yield from ((file, "", "") for file in found)
         elif path.suffix.lower() == ".csv":
             yield from wanted(read_sources([path]))
-        elif path.exists():
+        elif is_there(path):
             yield path, "", ""
         else:
             raise DataError(

@@ -214,7 +214,14 @@ def _encryption(address: Address) -> ssl.SSLContext | bool | None:
         return None
     if address.sslmode == "require":
         return True
-    context = ssl.create_default_context(cafile=address.sslrootcert or None)
+    try:
+        context = ssl.create_default_context(cafile=address.sslrootcert or None)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{address}: sslrootcert {address.sslrootcert!r} cannot be used "
+            f"({getattr(error, 'strerror', None) or _line(str(error))}); need a file of "
+            "certificates, PEM"
+        ) from error
     context.check_hostname = address.sslmode == "verify-full"
     return context
 

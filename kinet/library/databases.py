@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from kinet.address import Address
@@ -61,4 +62,4 @@ def is_taken(place: Path | Address) -> bool:
         from kinet.library import postgres_tables
 
         return postgres_tables.has_library(place)
-    return place.exists()
+    return os.path.exists(place)

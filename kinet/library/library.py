@@ -38,7 +38,7 @@ from kinet.library.upkeep import (
     take_out,
 )
 from kinet.processes import Workers
-from kinet.reading import PathLike
+from kinet.reading import PathLike, as_list
 from kinet.remote import AnyPath
 
 
@@ -150,14 +150,14 @@ class Library:
 
     def add(
         self,
-        inputs: Iterable[PathLike | Source],
+        inputs: PathLike | Iterable[PathLike | Source],
         workers: int | Workers | None = None,
         progress: Progress | None = None,
     ) -> Added:
         """Add recordings, as `kinet.library.adding.add_files`; what is known is not read again."""
-        return add_files(self._store, self._embed, inputs, workers, progress)
+        return add_files(self._store, self._embed, as_list(inputs), workers, progress)
 
-    def remove(self, paths: Iterable[PathLike]) -> list[AnyPath]:
+    def remove(self, paths: PathLike | Iterable[PathLike]) -> list[AnyPath]:
         """Take files out, or all below a folder; the files themselves stay.
 
         Returns
@@ -170,7 +170,7 @@ class Library:
         DataError
             If a path names nothing in the library; then nothing is taken out.
         """
-        return take_out(self._store, paths)
+        return take_out(self._store, as_list(paths))
 
     def keep_only(self, folder: PathLike) -> list[AnyPath]:
         """Take out what is not below a folder, or no more there; gives it."""
@@ -202,7 +202,7 @@ class Library:
 
     def find(
         self,
-        queries: Sequence[PathLike],
+        queries: PathLike | Sequence[PathLike],
         top: int = TOP,
         threshold: float = 0.0,
         aligned: int | None = None,
@@ -214,7 +214,7 @@ class Library:
 
         Parameters
         ----------
-        queries : sequence of path
+        queries : path, or sequence of path
             Recordings or feature files of 10 seconds or more.
         top : int
             Songs at most, from 1.
@@ -246,7 +246,7 @@ class Library:
         with self._store.reading():
             asked = self._near() if approximate else self._all()
             asked = replace(asked, top=top, threshold=threshold, aligned=aligned)
-            return read_queries(asked, queries, workers, progress)
+            return read_queries(asked, as_list(queries), workers, progress)
 
     def find_read(self, path: Path, read: SoundFile, top: int = TOP) -> Answer:
         """The answer to a query that `kinet.library.sounds.read_sound` has read, as of `find`."""
@@ -318,15 +318,15 @@ class Library:
         self._store.compact()
         return Compacted(before, self._store.bytes())
 
-    def merge(self, others: Iterable[PathLike]) -> int:
-        """Put in what other libraries of the same model hold; how many files came.
+    def merge(self, others: PathLike | Iterable[PathLike]) -> int:
+        """Put in what other libraries of the same model hold, or nothing; how many files came.
 
         Raises
         ------
         DataError
             If one is no library, or of another model or other features.
         """
-        return sum(merge_into(self._store, place_of(other)) for other in others)
+        return merge_into(self._store, [place_of(other) for other in as_list(others)])
 
     def _embed(self) -> Embedder:
         """What embeds, loaded when it is asked for first."""

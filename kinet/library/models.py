@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,15 +65,21 @@ def find_model(name: str) -> LibraryModel:
     if name == DESCRIPTOR:
         return LibraryModel(name, _descriptor_digest(), FeatureConfig(), _descriptor)
     path = model_path(name) if name in names() else Path(name)
-    if not path.exists():
+    if not os.path.exists(path):
         raise CheckpointError(
             f"no model {show_path(name)}; allowed: {', '.join([DESCRIPTOR, *names()])}, or the "
             "path of a model file or an export"
         )
+    # What is no model is refused before all of it is read: it may be a folder of music, or a pipe.
+    features, load = _of_file(path)
     digest = digest_of(path)
-    features, load = _of_file(path, digest)
     is_shipped = path != Path(name)
-    return LibraryModel(name if is_shipped else str(path.absolute()), digest, features, load)
+    return LibraryModel(
+        name if is_shipped else str(path.absolute()),
+        digest,
+        features,
+        functools.partial(load, digest),
+    )
 
 
 def default_model() -> str:
@@ -80,17 +87,18 @@ def default_model() -> str:
     return "small" if "small" in names() else DESCRIPTOR
 
 
-def _of_file(path: Path, digest: str) -> tuple[FeatureConfig, Callable[[], Embedder]]:
+def _of_file(path: Path) -> tuple[FeatureConfig, Callable[[str], Embedder]]:
+    """Settings of the features, and what loads the model, given the digest of the file."""
     from kinet.export.formats import FORMATS
 
-    if path.is_dir() or path.suffix in {form.ending for form in FORMATS.values()}:
+    if os.path.isdir(path) or path.suffix in {form.ending for form in FORMATS.values()}:
         from kinet.export import load_export, read_export_metadata
 
         said = read_export_metadata(path)
-        return FeatureConfig.from_dict(said["features"]), lambda: load_export(path)
+        return FeatureConfig.from_dict(said["features"]), lambda _: load_export(path)
     from kinet.checkpoint import read_metadata
 
-    return read_metadata(path).features, lambda: _network(path, digest)
+    return read_metadata(path).features, lambda digest: _network(path, digest)
 
 
 @functools.lru_cache(maxsize=2)

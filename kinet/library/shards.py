@@ -19,7 +19,7 @@ from kinet.library.queries import Answer, Asked, Known, known_to, read_queries
 from kinet.library.shard import Shard
 from kinet.library.shortlisting import Query, shortlist
 from kinet.library.union import files_of_all, sample_of_all, shared_numbers, snapshot_of
-from kinet.reading import PathLike
+from kinet.reading import PathLike, as_list
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Shards:
 
     Parameters
     ----------
-    places : iterable of path or str
+    places : path or str, or iterable of these
         Files and addresses of libraries.
     model : str, optional
         Name or path of their model, where that is not where it was.
@@ -70,9 +70,9 @@ class Shards:
     ('two', 2, 'three.library')
     """
 
-    def __init__(self, places: Iterable[PathLike], model: str | None = None) -> None:
+    def __init__(self, places: PathLike | Iterable[PathLike], model: str | None = None) -> None:
         self.missing: tuple[Missing, ...] = ()
-        self._shards = [Shard(place_of(place)) for place in places]
+        self._shards = [Shard(place_of(place)) for place in as_list(places)]
         self._model_name = model
         self._embedder: Embedder | None = None
         self._shelves: list[Shelf] | None = None
@@ -122,7 +122,7 @@ class Shards:
 
     def find(
         self,
-        queries: Sequence[PathLike],
+        queries: PathLike | Sequence[PathLike],
         top: int = TOP,
         threshold: float = 0.0,
         aligned: int | None = None,
@@ -144,7 +144,7 @@ class Shards:
         asked = Asked(
             *(self._identity, self._embed, self._known, self._near, top, threshold, aligned)
         )
-        return read_queries(asked, queries, workers, progress)
+        return read_queries(asked, as_list(queries), workers, progress)
 
     def _embed(self) -> Embedder:
         if self._embedder is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -96,21 +97,21 @@ def _take_out(store: Store, paths: Iterable[AnyPath]) -> None:
     store.write(change)
 
 
-def merge_into(store: Store, path: Path | Address) -> int:
-    """Put in what another library holds; how many files came. All of it, or nothing.
+def merge_into(store: Store, places: Iterable[Path | Address]) -> int:
+    """Put in what other libraries hold; how many files came. All of them, or nothing.
 
     Raises
     ------
     DataError
-        If it is no library, the same one, or of another model, other features or other windows.
+        If one is no library, the same one, or of another model, other features or other windows.
     """
-    other = Store(path)
-    try:
-        require_alike(path, other.identity(), store.path, store.identity())
-        with other.reading():
-            return store.write(lambda: _take_all(store, other))
-    finally:
-        other.close()
+    with contextlib.ExitStack() as stack:
+        others = []
+        for place in places:
+            others.append(stack.enter_context(contextlib.closing(Store(place))))
+            require_alike(place, others[-1].identity(), store.path, store.identity())
+            stack.enter_context(others[-1].reading())
+        return store.write(lambda: sum(_take_all(store, other) for other in others))
 
 
 def _take_all(store: Store, other: Store) -> int:

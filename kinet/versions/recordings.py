@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 from numpy.random import Generator, SeedSequence
 
+from kinet.audio.tags import read_tags
 from kinet.errors import DataError
 from kinet.files import write_atomically, writing_to
 from kinet.versions.chorales import Corpus, shuffled_chorales
@@ -55,7 +56,8 @@ def write_music(
 ) -> Music:
     """Play some chorales, and one of them once more in another way, as sound files.
 
-    Files depend on `seed` and the version of music21 alone; one that is there already is left.
+    Files depend on `seed` and the version of music21 alone; one that is there already is left, if
+    it is of the same song.
 
     Parameters
     ----------
@@ -94,11 +96,16 @@ def write_music(
     with writing_to(folder):
         made.folder.mkdir(parents=True, exist_ok=True)
         for number, (path, piece, version) in enumerate(jobs, start=1):
-            if not path.exists():
+            # Of another seed the recording is another song's.
+            if not path.exists() or _title_of(path) != " ".join(piece.chorale.title.split()):
                 _write(path, piece.chorale.title, LOWER_RATE, *_played(piece, version, seed))
             if progress:
                 progress(number, len(jobs))
     return made
+
+
+def _title_of(path: Path) -> str:
+    return read_tags(path).get("title", "")
 
 
 def _played(piece: Piece, version: int, seed: int) -> tuple[Notes, Timbre, Generator]:

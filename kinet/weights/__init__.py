@@ -88,7 +88,7 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     ('small.keras', 'best.keras')
     """
     path = Path(model)
-    if path.exists() or path.suffix or len(path.parts) != 1:
+    if os.path.exists(path) or path.suffix or len(path.parts) != 1:
         return path
     found = card(str(model))
     digest = digest_of(found.path)
