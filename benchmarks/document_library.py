@@ -43,8 +43,10 @@ FOUND = """\
 ## What is found
 
 Each recording of a list is a query in turn, whole and as a cut at a random place; its own recording
-is left out. `aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would
-with the probabilities that come with `small`.
+is left out. `hubs corrected` is the order in which recordings are aligned: what is near to
+everything comes later, the less so the smaller the part of a window of 63 s that a query fills.
+`aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would with the
+probabilities that come with `small`.
 """
 SURE = """\
 ## What a probability means
@@ -125,7 +127,10 @@ def _scan(rows: list[Report]) -> str:
             *(f"{r['embeddings']:,}", f"{r['recordings']:,}", r["size"]),
             *(number(r["one_query_ms"]), times(r["one_query_over_numpy"])),
             *(number(r["each_of_100_ms"]), times(r["each_of_100_over_numpy"])),
-            *(number(r["peak_rss_mib"]), number(1e3 * r["seconds_to_find"])),
+            *(
+                number(r["peak_rss_mib"]),
+                number(1e3 * r["seconds_to_find"]) if "seconds_to_find" in r else None,
+            ),
             *(number(r["seconds_to_open"]), number(r["seconds_to_open_without_cache"])),
             number(r["peak_rss_mib_to_open_without_cache"]),
         )

@@ -115,7 +115,7 @@ def _at(rows: np.ndarray, short: np.ndarray, queries: np.ndarray, repeats: int) 
     count = len(rows)
     snapshot = Snapshot(
         *((b"", 0), rows, np.arange(count + 1), np.arange(count)),
-        *(np.ones(count, np.uint64), np.zeros(count, np.float32)),
+        *(np.ones(count, np.uint64), np.zeros(count, np.float32), np.ones(count, np.int64)),
     )
     query = Query(np.zeros((400, 12), np.float32), queries[:1], bytes(32))
     asked = to_int8(queries[0], largest(rows))
