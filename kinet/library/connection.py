@@ -164,15 +164,20 @@ def _connected(address: Address) -> Any:
             'pip install "mulkinet[postgres]"'
         ) from error
     try:
-        made = native.Connection(
-            address.user,
-            host=address.host,
-            database=address.database,
-            password=address.password,
-            sock=_socket(address),
-            ssl_context=_encryption(address),
-            application_name="kinet",
-        )
+        spoken_through = _socket(address)
+        try:
+            made = native.Connection(
+                address.user,
+                host=address.host,
+                database=address.database,
+                password=address.password,
+                sock=spoken_through,
+                ssl_context=_encryption(address),
+                application_name="kinet",
+            )
+        except BaseException:
+            spoken_through.close()
+            raise
         # A statement may take long. Encryption has put a socket in place of ours.
         made._usock.settimeout(None)
         return made
