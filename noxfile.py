@@ -148,11 +148,12 @@ def tests(session: nox.Session, backend: str) -> None:
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
     # Two processes: tracing and compiling, most of the work, keep one core busy each. A file at a
-    # time, so that what it makes for all of its tests is made once.
+    # time, so that what it makes for all of its tests is made once; tests/conftest.py says which
+    # comes first.
     session.run(
         "pytest",
         "-q",
-        *("-n", "2", "--dist", "loadfile", "--durations", "12"),
+        *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "12"),
         *(part for warning in allowed for part in ("-W", warning)),
         *ignored,
         *session.posargs,

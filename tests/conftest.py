@@ -17,6 +17,20 @@ from kinet.backend import choose
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 choose()
 
+# Two processes take a file at a time: those that take longest come first, else one of the two has
+# nothing to do while the other is at the last.
+SLOWEST = (
+    *("test_training", "test_export", "test_docs", "test_processes", "test_own_plugins"),
+    *("test_keras_user", "test_contract", "test_weights", "test_killed", "test_quickstart"),
+    *("test_backend", "test_benchmarks", "test_made_batches", "test_cluster", "test_remote"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the slowest files first."""
+    places = {f"{name}.py": place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture
 def rng():
