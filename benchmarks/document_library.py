@@ -27,8 +27,7 @@ SCAN = """\
 Exact: every embedding of every recording is compared with the query. Beside it a product of NumPy
 over the same numbers, which does nothing else, in turns; and other programs, where they were
 installed. The embeddings are made-up songs near a space of few dimensions. Opening is that of a
-fresh process, with the file of vectors that lies beside the library, and without it; "find" is
-what `kinet find` does for one query but for reading, embedding and aligning.
+fresh process, with the file of vectors that lies beside the library, and without it.
 """
 INDEXES = """\
 Other programs on the same embeddings. The approximate ones look at as much as it takes for a recall
@@ -43,10 +42,8 @@ FOUND = """\
 ## What is found
 
 Each recording of a list is a query in turn, whole and as a cut at a random place; its own recording
-is left out. `hubs corrected` is the order in which recordings are aligned: what is near to
-everything comes later, the less so the smaller the part of a window of 63 s that a query fills.
-`aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would with the
-probabilities that come with `small`.
+is left out. `aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would
+with the probabilities that come with `small`.
 """
 SURE = """\
 ## What a probability means
@@ -119,7 +116,7 @@ _INDEX_HEADINGS = [
 def _scan(rows: list[Report]) -> str:
     headings = [
         *("embeddings", "recordings", "numbers", "one query, ms", "over NumPy"),
-        *("each of 100, ms", "over NumPy", "peak MiB", "find, ms", "open, s"),
+        *("each of 100, ms", "over NumPy", "peak MiB", "find, not aligned, ms", "open, s"),
         *("without the file, s", "peak MiB without it"),
     ]
     own = [
