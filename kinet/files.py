@@ -183,7 +183,9 @@ class _Pending:
     def close(self) -> None:
         if not self._is_placed:
             self.temporary.unlink(missing_ok=True)
-        self._file.close()
+        # A full disk refuses once more what is thrown away here; the error has been raised.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _opened(path: Path, flag: int = 0) -> BinaryIO:

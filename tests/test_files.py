@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import os
 import stat
@@ -12,6 +13,7 @@ import sys
 import numpy as np
 import pytest
 
+from kinet import files
 from kinet.files import (
     write_array_atomically,
     write_atomically,
@@ -75,6 +77,23 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path):
 
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_atomically(tmp_path / "a", write)
+    assert caught.value.filename == str(tmp_path / "a")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_full_disk_refuses_at_the_end_too_names_the_file_and_leaves_nothing(
+    tmp_path, monkeypatch
+):
+    """What is in a buffer is written when the file is flushed, and once more when it is closed."""
+
+    class FullDisk(io.FileIO):
+        def write(self, content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "_opened", lambda path, *_: io.BufferedWriter(FullDisk(path, "w")))
+    contents = {tmp_path / name: lambda file: file.write(b"new") for name in ("a", "b")}
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_together(contents)
     assert caught.value.filename == str(tmp_path / "a")
     assert os.listdir(tmp_path) == []
 

@@ -69,7 +69,7 @@ def folder_or_library(
 
     library = None
     try:
-        with adding_progress() as progress:
+        with _gone_on_with(), adding_progress() as progress:
             library = open_anything(where, model, workers, progress, say_added)
         yield library
     finally:
@@ -84,10 +84,20 @@ def several_libraries(
     """Several libraries as one; folders are brought up to date. Open within."""
     from kinet.library import open_several
 
-    with adding_progress() as progress:
+    with _gone_on_with(), adding_progress() as progress:
         shards = open_several(where, model, workers, progress, say_added)
     with shards:
         yield shards
+
+
+@contextlib.contextmanager
+def _gone_on_with() -> Iterator[None]:
+    """Tell at Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted; what was read stays, and the same command goes on")
+        raise
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from kinet.commands.options import OfThisMachine, path_type
 from kinet.data.splits import split_by_song
 from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError
-from kinet.files import write_together
+from kinet.files import write_together, writing_to
 
 
 @click.command("split")
@@ -44,8 +44,9 @@ def command(
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise DataError(f"{', '.join(existing)}: already there; --force replaces")
-    out.mkdir(parents=True, exist_ok=True)
-    write_together({path: partial(_write, tracks) for path, tracks in targets.items()})
+    with writing_to(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_together({path: partial(_write, tracks) for path, tracks in targets.items()})
     rows = [
         (str(path), len({track.song_id for track in tracks}), len(tracks))
         for path, tracks in targets.items()
