@@ -18,7 +18,8 @@ tables: itself, its file, its HPCP of one vector, its embedding; they come by CO
 recordings in a transaction. "Exact" is what `find` does: the embeddings are read from the server
 once, and compared here. The index is pgvector's HNSW as `kinet index build` makes it; a search
 through it looks at {looked} rows, as `find --approximate` does for each piece of a query, and
-compares their ten nearest with the exact ones.
+compares their ten nearest with the exact ones. When this ended the machine had a load of {load},
+with {cores} cores: where that is more than a few, times would be shorter on a machine at rest.
 """
 
 
@@ -31,9 +32,10 @@ def postgres_section(report: Report | None) -> str:
         memory=report["about"]["memory_of_the_server"],
         share=f"{100 * found[0]['share_of_variance']:.0f} %",
         looked=found[0]["index_rows_looked_at"],
+        load=report["machine"]["load_average"],
+        cores=report["machine"]["cores"],
     )
     rows = [
-        ("embeddings", *(f"{each['embeddings']:,} of {each['size']} numbers" for each in found)),
         *(
             (what, *(number(each[name]) for each in found))
             for name, what in (
@@ -48,4 +50,5 @@ def postgres_section(report: Report | None) -> str:
         ("index, recall at 10", *(f"{each['index_recall_at_10']:.4f}" for each in found)),
         ("index, one query, ms", *(number(each["index_ms"]) for each in found)),
     ]
-    return "\n".join([about, machine_line(report), table(["", *("" for _ in found)], rows)])
+    sizes = (f"{each['embeddings']:,} embeddings of {each['size']} numbers" for each in found)
+    return "\n".join([about, machine_line(report), table(["", *sizes], rows)])

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterable
 from typing import BinaryIO, TypeVar
 
-from kinet.remote import AnyPath, Status, Url, get, url_status
+from kinet.remote import AnyPath, Url, get, url_status
+from kinet.remote.stores import Status
 
 T = TypeVar("T")
 PathLike = str | os.PathLike[str]

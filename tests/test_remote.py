@@ -31,7 +31,7 @@ from kinet.extraction.sources import read_sources
 from kinet.library import Library
 from kinet.page.sound import compact_sound
 from kinet.reading import status_of
-from kinet.remote import Url, path_or_url
+from kinet.remote import Url, path_or_url, stores
 
 fsspec = pytest.importorskip("fsspec")
 # What speaks to S3 leaves sockets to the garbage collector.
@@ -118,7 +118,7 @@ def test_paths_stay_paths(tmp_path):
 
 
 def test_addresses_are_compared_by_their_text():
-    url = Url("s3", "music/a.wav", remote.Status(1, 2))
+    url = Url("s3", "music/a.wav", stores.Status(1, 2))
     assert url == Url("s3", "music/a.wav") == copy.deepcopy(url)
     assert hash(url) == hash(Url("s3", "music/a.wav"))
     mixed = [url, Path("/z"), Url("gs", "x/b"), Path("/a")]
@@ -145,7 +145,7 @@ def test_addresses_are_compared_by_their_text():
 )
 def test_times_are_those_of_files(told):
     # date -u -d "2026-01-02 03:04:05" +%s
-    assert remote._status({"size": 7, **told}) == remote.Status(7, 1767323045_000006000)
+    assert stores.status_in({"size": 7, **told}) == stores.Status(7, 1767323045_000006000)
 
 
 def test_features_of_a_store_in_a_store_are_those_of_files(memory, music, expected, tmp_path):

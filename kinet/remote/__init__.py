@@ -10,7 +10,6 @@ old object or the new one, and one that is broken off leaves nothing that can be
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import posixpath
 import re
@@ -20,26 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kinet.errors import DataError, SettingsError, first_line
+from kinet.errors import DataError
+from kinet.remote.stores import STORES, Status, asked, status_in
 
-#: Object stores by the scheme of their addresses, and the package for each. Others, as of servers
-#: that are reached by SSH, are left out: a file that is written there can be seen half.
-STORES = {"s3": "s3fs", "gs": "gcsfs", "memory": "fsspec"}  # the last one is for tests
 _HERE = "file"
 _NEED = "need a path of this machine, s3://bucket/path or gs://bucket/path"
 # Two letters at least: one is a drive of Windows.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# When an object was written, as the packages for stores call it.
-_TIMES = ("LastModified", "mtime", "created")
-
-
-@dataclass(frozen=True)
-class Status:
-    """What tells that a file is another one now: bytes, and nanoseconds since 1970."""
-
-    size: int
-    modified_ns: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class Url(os.PathLike[str]):
     Attributes
     ----------
     scheme : str
-        One of `STORES`.
+        One of `kinet.remote.stores.STORES`.
     place : str
         Bucket and path in it.
     listed : Status, optional
@@ -129,7 +116,7 @@ class Url(os.PathLike[str]):
 
     def _kind(self) -> str | None:
         try:
-            with _asked(self) as store:
+            with asked(self.scheme, self.place) as store:
                 return str(store.info(self.place)["type"])
         except FileNotFoundError:
             return None
@@ -240,16 +227,16 @@ def is_folder(path: AnyPath) -> bool:
 
 def url_status(url: Url) -> Status:
     """Size and time of an object, as the store says now; raises OSError."""
-    with _asked(url) as store:
+    with asked(url.scheme, url.place) as store:
         told = store.info(url.place)
     if told["type"] != "file":
         raise OSError(0, "a folder", os.fspath(url))
-    return _status(told)
+    return status_in(told)
 
 
 def get(url: Url) -> bytes:
     """The content of an object; raises OSError."""
-    with _asked(url) as store:
+    with asked(url.scheme, url.place) as store:
         return bytes(store.cat_file(url.place))
 
 
@@ -258,19 +245,19 @@ def put(url: Url, content: bytes) -> None:
 
     A large one goes in parts, which become an object with the last of them, in one step too.
     """
-    with _asked(url) as store:
+    with asked(url.scheme, url.place) as store:
         store.pipe_file(url.place, content)
 
 
 def urls_below(url: Url) -> list[Url]:
     """All objects below an address, sorted, each with its `Status`; raises OSError."""
     try:
-        with _asked(url) as store:
+        with asked(url.scheme, url.place) as store:
             found: Mapping[str, Any] = store.find(url.place, detail=True)
     except FileNotFoundError:
         return []
     return [
-        Url(url.scheme, place.lstrip("/"), _status(told))
+        Url(url.scheme, place.lstrip("/"), status_in(told))
         for place, told in sorted(found.items())
         # Consoles make an empty object for what they show as a folder.
         if told["type"] == "file" and not place.endswith("/")
@@ -301,38 +288,5 @@ def fetch(urls: list[Url], targets: list[Path]) -> None:
     """Copy objects of one store to files, several at a time; raises OSError."""
     if not urls:
         return
-    with _asked(urls[0]) as store:
+    with asked(urls[0].scheme, urls[0].place) as store:
         store.get([url.place for url in urls], [os.fspath(target) for target in targets])
-
-
-@contextlib.contextmanager
-def _asked(url: Url) -> Iterator[Any]:
-    """The store of an address; what it refuses becomes an OSError that names the address.
-
-    Packages for stores raise errors of their own, of three libraries below them.
-    """
-    try:
-        import fsspec
-
-        # Another process may have changed what a listing said.
-        store = fsspec.filesystem(url.scheme, use_listings_cache=False)
-    except ImportError as error:
-        raise SettingsError(
-            f"{url.scheme}://... needs {STORES[url.scheme]}, which is not installed; install it "
-            'with: pip install "mulkinet[remote]"'
-        ) from error
-    try:
-        yield store
-    except FileNotFoundError as error:
-        raise FileNotFoundError(2, "missing", os.fspath(url)) from error
-    except Exception as error:
-        raise OSError(0, first_line(error), os.fspath(url)) from error
-
-
-def _status(told: Mapping[str, Any]) -> Status:
-    time = next((told[name] for name in _TIMES if told.get(name) is not None), 0.0)
-    if isinstance(time, datetime.datetime):
-        aware = time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
-        time = aware.timestamp()
-    # A float of seconds holds whole microseconds, and nothing finer.
-    return Status(int(told["size"]), round(time * 1e6) * 1000)
