@@ -42,8 +42,10 @@ FOUND = """\
 ## What is found
 
 Each recording of a list is a query in turn, whole and as a cut at a random place; its own recording
-is left out. `aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would
-with the probabilities that come with `small`.
+is left out. `hubs corrected` is the order in which recordings are aligned: what is near to
+everything comes later, the less so the smaller the part of a window of 63 s that a query fills.
+`aligned`, by the score, is how `kinet find` ranks; `by probability` is how it would with the
+probabilities that come with `small`.
 """
 SURE = """\
 ## What a probability means
