@@ -131,7 +131,11 @@ def tests(session: nox.Session, backend: str) -> None:
         "import importlib.util as u, sys; "
         f"sys.exit([name for name in {others!r} if u.find_spec(name)] or None)",
     )
-    ignored = ["--ignore=tests/test_installed.py"]  # the session build runs it
+    # The sessions build and readme run these.
+    ignored = [
+        "--ignore=tests/test_installed.py",
+        "--deselect=tests/test_docs.py::test_a_page_runs_from_top_to_bottom[../README.md]",
+    ]
     if backend != "tensorflow":
         ignored += [f"--ignore={path}" for path in WITHOUT_BACKEND]
     environment = {"KERAS_BACKEND": backend, **QUICK_XLA}
@@ -181,6 +185,7 @@ def readme(session: nox.Session) -> None:
     source = Path("README.md").read_text()
     command = re.findall(r"```console\n(.*?)```", source, re.DOTALL)[0].strip()
     on_own_data = "".join(re.findall(r"```bash\n(.*?)```", source, re.DOTALL))
+    in_python = "".join(re.findall(r"```python\n(.*?)```", source, re.DOTALL))
     on_own_data = re.sub(r"^kinet train\b", r"\g<0> --epochs 2", on_own_data, flags=re.MULTILINE)
     root = Path.cwd()
     with session.chdir(session.create_tmp()):
@@ -189,6 +194,7 @@ def readme(session: nox.Session) -> None:
             session.run("bash", "-ec", command, external=True)
             session.run(".venv/bin/python", "tests/music.py", "music", external=True)
             session.run("bash", "-ec", on_own_data, external=True)
+            session.run(".venv/bin/python", "-c", in_python, external=True)
 
 
 @nox.session

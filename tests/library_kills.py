@@ -21,7 +21,7 @@ import numpy as np
 from killing import KILLED, events_of, in_fork, killed_after, killed_before
 from libraries import MODEL, tune, write
 
-from kinet.library import Library, snapshot, sqlite
+from kinet.library import Library, cache, sqlite
 
 KILLS_OF_A_PLAN = 30
 STEPS = 8
@@ -154,7 +154,7 @@ def kill(plan: Plan, kills: int, rng: np.random.Generator) -> int:
 def main(kills: int, seed: int, told: Callable[[str], object] = lambda line: None) -> int:
     """Kills of writers at work, over as many plans as that takes."""
     # Kept of every library, else only of large ones.
-    snapshot._CACHED_FROM = 0
+    cache._CACHED_FROM = 0
     killed = plans = 0
     while killed < kills:
         folder = Path(tempfile.mkdtemp(prefix="kinet-kills-"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-COUNT = 2000 if os.environ.get("KINET_SLOW") else 40
+COUNT = 2000 if os.environ.get("KINET_SLOW") else 25
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="one of the files is a pipe")
 
 

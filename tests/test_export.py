@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from quick import ONCE
+from quick import ONCE, SLOW
 
 import kinet
 from kinet import export as exporting
@@ -58,10 +59,17 @@ def usable(name):
 
 
 ANY = next((name for name in ("savedmodel", "onnx") if usable(name)), "onnx")
+# An export takes ten seconds: every format is tried with one model or the other.
+IN_TIME = {("fixed", ANY), ("dynamic", ANY), ("fixed", "openvino")}
+IN_TIME |= {("dynamic", "onnx"), ("dynamic", "litert")}
 
 
 def needs(name):
     return pytest.mark.skipif(not usable(name), reason=f"no library here that writes {name}")
+
+
+def in_time(pair):
+    return pytest.mark.skipif(not SLOW and pair not in IN_TIME, reason="KINET_SLOW=1 has all pairs")
 
 
 def hpcp(count, vectors, seed=3):
@@ -91,7 +99,11 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exports(models):
     """Every model in every format that can be written here: child processes, two at a time."""
-    wanted = [(kind, name) for kind in models for name in FORMATS if usable(name)]
+    wanted = [
+        (kind, name)
+        for kind, name in itertools.product(models, FORMATS)
+        if usable(name) and (SLOW or (kind, name) in IN_TIME)
+    ]
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(lambda pair: export(models[pair[0]], pair[1]), wanted)
         return dict(zip(wanted, done, strict=True))
@@ -105,8 +117,13 @@ def output_of(done, batches):
     return [embedder.embed(batch) for batch in batches]
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in FORMATS])
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(*pair, marks=[needs(pair[1]), in_time(pair)])
+        for pair in itertools.product(CONFIGS, FORMATS)
+    ],
+)
 class TestEveryFormat:
     def test_the_file_agrees_with_the_model_at_other_sizes(self, exports, models, kind, name):
         done = exports[kind, name]
