@@ -125,6 +125,14 @@ def test_a_file_that_is_no_index_is_not_looked_into(library, tmp_path, content):
         near(again, tmp_path / "s0_0.npy")
 
 
+def test_a_graph_of_another_version_of_usearch_is_not_walked(library, tmp_path, monkeypatch):
+    library.build_index()
+    monkeypatch.setattr("kinet.library.graph._version", lambda: "0.1")
+    again = Library.open(tmp_path / "library.sqlite")
+    with again, pytest.raises(DataError, match=r"the index is of another version of usearch, \d"):
+        near(again, tmp_path / "s0_0.npy")
+
+
 def test_an_empty_library_has_an_index(tmp_path):
     with Library.create(tmp_path / "l", "fourier") as library:
         assert (library.build_index().rows, library.build_index().recall) == (0, 1.0)

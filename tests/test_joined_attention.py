@@ -59,17 +59,17 @@ def attended_without_an_activation(x):
 )
 def test_attention_is_joined_with_what_alone_follows_it(part, activations, maxima, left):
     keras.utils.set_random_seed(1)
-    model, folded = network_of(part, lambda rng, shape: rng.normal(0, 0.7, shape))
-    folded = with_joined_attention(folded)
-    assert count(folded, JoinedAttention) == activations
-    assert count(folded, JoinedAttentionMaximum) == maxima
-    assert count(folded, layers.MaxPooling2D) == 1 - maxima
-    assert count(folded, AxisAttention) == left
-    assert count(folded, LocalTimeAttention) == 0
+    model, circular = network_of(part, lambda rng, shape: rng.normal(0, 0.7, shape))
+    circular = with_joined_attention(circular)
+    assert count(circular, JoinedAttention) == activations
+    assert count(circular, JoinedAttentionMaximum) == maxima
+    assert count(circular, layers.MaxPooling2D) == 1 - maxima
+    assert count(circular, AxisAttention) == left
+    assert count(circular, LocalTimeAttention) == 0
     batch = hpcp(3, 20)
     expected = rows_of(model, batch)
     assert np.ptp(expected, axis=0).min() > 0.01  # else agreement would mean nothing
-    np.testing.assert_allclose(rows_of(folded, batch), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(rows_of(circular, batch), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_joined_layer_gives_the_shape_it_names():

@@ -40,6 +40,7 @@ class _Place(OfThisMachine):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
+        """The path, or the address."""
         if is_address(os.fspath(value)):
             try:
                 return place_of(value)

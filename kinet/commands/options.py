@@ -44,6 +44,7 @@ class _Anywhere(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
+        """The path, or the address."""
         if not os.fspath(value):
             self.fail("an empty path; need the name of a file or a folder", param, ctx)
         try:
@@ -62,6 +63,7 @@ class OfThisMachine(_Anywhere):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
+        """The path."""
         path = super().convert(value, param, ctx)
         if isinstance(path, Url):
             self.fail(f"{path} is in an object store; need a path of this machine.", param, ctx)

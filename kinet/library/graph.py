@@ -7,6 +7,7 @@ others is not given to the library that walks the graph.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -69,9 +70,10 @@ class Graph:
             graph.add(np.arange(begin, end), snapshot.vectors[begin:end])
             if progress:
                 progress(end, count)
-        content = bytes(graph.save())
+        content = graph.save()
         header = {
             "kinet": "graph of a library",
+            "usearch": _version(),
             "of": _print_of(snapshot),
             "crc": zlib.crc32(content),
         }
@@ -94,11 +96,13 @@ class Graph:
         try:
             content = np.memmap(path_in_cache(self._name()), np.uint8, "r")
             said = json.loads(content[:_HEADER].tobytes())
-            of, crc = said["of"], said["crc"]
+            of, crc, version = said["of"], said["crc"], said["usearch"]
         except FileNotFoundError:
             return "is not there"
         except (OSError, ValueError, KeyError, TypeError):
             return "is damaged"
+        if version != _version():
+            return f"is of another version of usearch, {version}"
         snapshot = take_snapshot(self._store)
         if of != _print_of(snapshot):
             return "was made before the last change"
@@ -132,6 +136,11 @@ class Graph:
 
     def _name(self) -> str:
         return f"{self._store.identity().identity.hex()}-graph"
+
+
+def _version() -> str:
+    """Of the library whose form the graph has, which says nothing of other versions."""
+    return importlib.metadata.version("usearch")
 
 
 def _print_of(snapshot: Snapshot) -> str:
