@@ -63,6 +63,18 @@ def test_recordings_of_several_windows_are_found_by_any(tmp_path):
     assert matches[0].path.name == "long.npy"
 
 
+def test_each_row_is_nearest_to_its_own_recording(library, tmp_path):
+    long = np.concatenate([tune(seed, 400) for seed in (50, 51, 52)])
+    library.add([write(tmp_path / "long.npy", long)], workers=1)
+    library.build_index()
+    index, store = library._index, library._store
+    with store.reading():
+        assert index.why_not() == ""
+        for number in {file.recording for file in library.files()}:
+            for [(found, distance)] in index.nearest(store.embeddings_of(number), 1):
+                assert (found, distance) == (number, pytest.approx(-1, abs=1e-5))
+
+
 def test_the_index_is_what_is_looked_into(library, tmp_path, monkeypatch):
     query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
     library.build_index()
