@@ -31,9 +31,11 @@ fresh process, with the file of vectors that lies beside the library, and withou
 """
 INDEXES = """\
 Other programs on the same embeddings. The approximate ones look at as much as it takes for a recall
-of 0.99 among the ten nearest, or at most at 1,024 lists or candidates. "kinet, index" is that of
-`kinet index build`, a graph of usearch; it looks for 400 rows in place of ten, for hubs are among
-them.
+of 0.99 among the ten nearest, or at most at 1,024 lists or candidates.
+"""
+OWN_INDEX = """
+"kinet, index" is that of `kinet index build`, a graph of usearch; it looks for 400 rows in place of
+ten, for hubs are among them.
 """
 ADDED = "## Adding\n"
 PAIRS = "## Duplicates\n"
@@ -155,7 +157,8 @@ def _scan(rows: list[Report]) -> str:
             "recall@10",
             "built, s",
         ]
-        found += f"\n{INDEXES}\n{table(titles, beside)}"
+        own_index = OWN_INDEX if any("kinet_index" in r for r in rows) else ""
+        found += f"\n{INDEXES}{own_index}\n{table(titles, beside)}"
     return found
 
 
