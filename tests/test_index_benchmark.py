@@ -58,7 +58,8 @@ def test_a_small_library_on_a_server_is_measured(postgres, tmp_path, monkeypatch
     drawn = postgres_benchmark.Distribution(rows, 16)
     figures = postgres_benchmark.measured(postgres.new(), 30, 2, drawn, 1)
     assert (figures["recordings"], figures["embeddings"], figures["size"]) == (30, 60, 16)
-    assert figures["index_recall_at_10"] == 1.0
+    assert [step["rows_looked_for"] for step in figures["index"]] == [50, 100, 200, 400]
+    assert all(step["recall_at_10"] == 1.0 and step["ms"] > 0 for step in figures["index"])
     assert figures["rows_loaded_per_second"] > figures["recordings_loaded_per_second"] > 0
 
 

@@ -26,6 +26,7 @@ from kinet.errors import DataError, SettingsError
 from kinet.extraction.sources import Source
 from kinet.library import Library, calibration, connection
 from kinet.library.pgvector import Pgvector
+from kinet.library.postgres import PostgresDatabase
 from kinet.library.rows import File, Sound
 from kinet.library.schema import Conflict
 from kinet.library.store import Store
@@ -274,6 +275,14 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
                 Library.open(f"postgresql://ann@127.0.0.1:{port}/covers?sslmode={mode}")
 
 
+def test_what_is_small_is_sent_at_once():
+    # Else each COPY of some hundred short rows waits 40 ms for a confirmation.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = place_of(f"postgresql://ann@127.0.0.1:{server.getsockname()[1]}/covers")
+        with connection._socket(address) as made:
+            assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_machine_that_is_gone_is_noticed_within_a_minute(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = place_of(f"postgresql://ann@127.0.0.1:{server.getsockname()[1]}/covers")
@@ -509,17 +518,25 @@ def test_probabilities_that_come_with_a_model_are_those_of_both_searches(
 
 
 @pytest.mark.usefixtures("by_index")
-def test_the_index_is_what_is_looked_into(library, postgres, url, tmp_path):
+def test_the_index_is_what_is_looked_into(library, postgres, url, tmp_path, monkeypatch):
     query = write(tmp_path / "q.npy", version(2, 7, 20, 60))
     library.build_index()
     postgres.sql("DELETE FROM kinet.vectors WHERE recording IN (5, 6)", database_of(url))
     [answer] = library.find([query], workers=1, approximate=True)
     assert "s2" not in {match.song for match in answer.matches}
+    database, plans = library._store.database, []
+
+    def explained(statement, values=()):
+        if "ORDER BY" in statement:
+            plans.extend(PostgresDatabase.select(database, f"EXPLAIN {statement}", values))
+        return PostgresDatabase.select(database, statement, values)
+
+    monkeypatch.setattr(database, "select", explained)
     with library._store.reading():
-        plan = "EXPLAIN SELECT 1 FROM vectors ORDER BY content <#> ? LIMIT 5"
-        Pgvector(library._store)._set("enable_seqscan", "off")
-        rows = list(library._store.database.select(plan, (str([0.1] * 1044),)))
-    assert "Index Scan using vectors_content_idx" in str(rows)
+        [found] = Pgvector(library._store).nearest(np.ones((1, 1044), np.float32), 5)
+    assert "Index Scan using vectors_content_idx" in str(plans)
+    distances = [distance for _, distance in found]
+    assert distances == sorted(distances)
 
 
 def test_few_found_is_told_as_recall(library, monkeypatch):
@@ -542,14 +559,21 @@ def test_an_index_of_another_state_is_not_looked_into(library, tmp_path):
     assert library.check() == []
 
 
-def test_a_server_without_pgvector_says_so(library, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("'vector'", "the server has no pgvector; need it there for an index"),
+        ("'halfvec'", r"the server has pgvector \d.*; need 0\.7 or later for an index"),
+    ],
+)
+def test_a_server_without_pgvector_says_so(library, monkeypatch, name, message):
     select = library._store.database.select
 
     def without(statement, values=()):
-        return select(statement.replace("'vector'", "'no such extension'"), values)
+        return select(statement.replace(name, "'not there'"), values)
 
     monkeypatch.setattr(library._store.database, "select", without)
-    with pytest.raises(DataError, match="the server has no pgvector; need it there for an index"):
+    with pytest.raises(DataError, match=message):
         library.build_index()
     assert library.check() == []
 

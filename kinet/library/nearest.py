@@ -20,15 +20,16 @@ from kinet.address import Address
 from kinet.errors import DataError
 from kinet.library.calibration import calibration_of
 from kinet.library.finding import Shelf
-from kinet.library.shortlisting import Query
+from kinet.library.shortlisting import ALIGNED, Query
 from kinet.library.snapshot import Snapshot, prefix_of
 from kinet.library.store import Store
 from kinet.reading import show_path
 
-#: Rows that are looked for with each piece of a query.
-ROWS = 400
 # Recordings that are looked at for each that is aligned: hubs are among the nearest.
 _MORE = 3
+# Rows that are looked for with each piece of a query, for each recording that is aligned: some of
+# them are of one recording. pgvector looks for no more than so many.
+_ROWS, _MOST_ROWS = 10, 1000
 # Recordings whose nearest are looked for in both ways, and how many of their nearest.
 _SAMPLE, _NEAREST = 200, 10
 
@@ -115,8 +116,8 @@ def build(
     seconds = time.perf_counter() - started
     with store.reading():
         require_index(store, index)
-        recall, spent = _measured(index, snapshot)
-    return Built(len(snapshot.vectors), seconds, recall, 1e3 * spent)
+        recall, milliseconds = recall_of(index, snapshot, rows_of(ALIGNED))
+    return Built(len(snapshot.vectors), seconds, recall, milliseconds)
 
 
 def require_index(store: Store, index: Index) -> None:
@@ -149,7 +150,7 @@ def near_to(store: Store, index: Index, query: Query, count: int) -> Shelf:
         Recordings that are aligned; a few times as many are looked at.
     """
     best: dict[int, float] = {}
-    for found in index.nearest(query.embeddings, ROWS):
+    for found in index.nearest(query.embeddings, rows_of(count)):
         for number, distance in found:
             best[number] = min(distance, best.get(number, np.inf))
     return _shelf(store, index, sorted(sorted(best, key=best.__getitem__)[: _MORE * count]))
@@ -172,11 +173,37 @@ def _shelf(store: Store, index: Index, numbers: list[int]) -> Shelf:
     return Shelf(snapshot, files, store.hpcp, here.features, calibration)
 
 
-def _measured(index: Index, snapshot: Snapshot) -> tuple[float, float]:
-    """Recall, and seconds of a search; of nothing all is found."""
-    count = len(snapshot.vectors)
-    drawn = np.random.default_rng(0).permutation(count)[:_SAMPLE]
-    kept = min(_NEAREST, count)
+def rows_of(count: int) -> int:
+    """Rows that are looked for with each piece of a query, of which so many recordings are aligned.
+
+    Examples
+    --------
+    >>> rows_of(20), rows_of(181)
+    (200, 1000)
+    """
+    return min(_ROWS * count, _MOST_ROWS)
+
+
+def recall_of(index: Index, snapshot: Snapshot, count: int) -> tuple[float, float]:
+    """How many of the ten nearest are found where so many are looked for, and milliseconds.
+
+    Parameters
+    ----------
+    index : Index
+        As of `require_index`, within `Store.reading`.
+    snapshot : Snapshot
+        Of which it is made; some of its embeddings are the queries.
+    count : int
+        Rows, from ten.
+
+    Returns
+    -------
+    tuple of float
+        In [0, 1], in the mean, of nothing 1; and of one search, in the median.
+    """
+    rows = len(snapshot.vectors)
+    drawn = np.random.default_rng(0).permutation(rows)[:_SAMPLE]
+    kept = min(_NEAREST, rows)
     recalls: list[float] = []
     spent: list[float] = []
     for place in drawn:
@@ -184,7 +211,7 @@ def _measured(index: Index, snapshot: Snapshot) -> tuple[float, float]:
         products = snapshot.vectors @ row
         least = np.partition(products, -kept)[-kept]
         started = time.perf_counter()
-        [found] = index.nearest(row[None], ROWS)
+        [found] = index.nearest(row[None], count)
         spent.append(time.perf_counter() - started)
         recalls.append(sum(-distance >= least - 1e-5 for _, distance in found[:kept]) / kept)
-    return float(np.mean(recalls or 1.0)), statistics.median(spent or [0.0])
+    return float(np.mean(recalls or 1.0)), 1e3 * statistics.median(spent or [0.0])
