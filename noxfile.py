@@ -16,7 +16,7 @@ os.environ["PIP_NO_COMPILE"] = "no"
 QUICK_XLA = {"XLA_FLAGS": "--xla_backend_optimization_level=1"}
 
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["lint", "types", "tests", "plugin", "readme", "docs", "build"]
+nox.options.sessions = ["lint", "types", "tests", "readme", "docs", "build"]
 
 # Of PyTorch, the registry's newest wheel for Linux may bring several GB of CUDA: pin one that
 # every session shares. Users are free to choose.
@@ -163,17 +163,19 @@ def tests(session: nox.Session, backend: str) -> None:
         *session.posargs,
         env=environment,
     )
+    if backend == "torch" and not session.posargs:
+        _test_plugins(session)
 
 
-@nox.session
-def plugin(session: nox.Session) -> None:
+def _test_plugins(session: nox.Session) -> None:
     """Third-party packages: their own tests, and a training run with the block of one."""
     example, beets = "examples/kinet-plugin-dilated", "examples/beets-covers"
-    session.install(*BACKENDS["torch"], f"./{example}", f"./{beets}")
+    session.install(f"./{example}", f"./{beets}")
     session.run("pytest", "-q", "-n", "2", "-c", f"{example}/pyproject.toml", example)
     # One process: its tests share what was read of their music.
     session.run("pytest", "-q", "-c", f"{beets}/pyproject.toml", beets)
     session.run("pytest", "-q", "tests/test_plugin_training.py")
+    session.run("pip", "uninstall", "-q", "-y", "kinet-plugin-dilated", "beets-covers")
 
 
 @nox.session

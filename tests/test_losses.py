@@ -9,6 +9,7 @@ from math import exp, log
 import keras
 import numpy as np
 import pytest
+from quick import ONCE
 
 from kinet import losses
 from kinet.losses import BatchHardTriplet, SupervisedContrastive
@@ -112,6 +113,7 @@ def test_keras_keeps_a_loss_with_its_setting_under_the_name_of_the_package(loss)
     assert value(keras.saving.deserialize_keras_object(kept)) == value(loss)
 
 
+@ONCE
 def test_listing_losses_loads_no_keras_and_asking_for_one_does():
     code = (
         "import sys, kinet.losses as losses; losses.registry.listing(); "

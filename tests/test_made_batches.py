@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from quick import ONCE
 from works import cadence, tune, work
 
 from kinet.checkpoint import load_model, read_metadata
@@ -55,6 +56,7 @@ def test_seed_epoch_and_index_say_what_is_in_a_batch(works):
     assert len({content(0, 0), content(0, 1), content(1, 0), content(0, 0, seed=1)}) == 4
 
 
+@ONCE
 def test_processes_make_the_same_batches(works):
     with MadeBatches(works, SMALL, workers=0) as here, MadeBatches(works, SMALL, 1) as there:
         for index in range(2):
@@ -123,6 +125,7 @@ def weights(tag):
     return load_model(f"models/{tag}/last.keras")[0].get_weights()
 
 
+@ONCE
 def test_a_run_on_scores_that_was_interrupted_ends_as_one_that_was_not(layout, monkeypatch):
     assert run([*TRAIN, "--tag", "whole"]) == 0
     begin = Epochs.on_epoch_begin
@@ -141,6 +144,7 @@ def test_a_run_on_scores_that_was_interrupted_ends_as_one_that_was_not(layout, m
     assert read_metadata("models/parts/best.keras").model.pooling == "gem"
 
 
+@ONCE
 def test_resuming_with_another_number_of_batches_is_refused(layout, capsys):
     assert run([*TRAIN, "--tag", "it", "--epochs", "1"]) == 0
     assert run(["train", "--resume", "--tag", "it", "--batches", "3"]) == 1

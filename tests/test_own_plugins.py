@@ -245,6 +245,7 @@ def test_a_registered_block_trains_is_saved_and_is_loaded_where_it_is_registered
     )
 
 
+@ONCE
 def test_from_the_shell_a_block_of_a_file_trains_resumes_and_is_evaluated(
     layout, capsys, plugins_forgotten
 ):
@@ -268,6 +269,7 @@ def test_from_the_shell_a_block_of_a_file_trains_resumes_and_is_evaluated(
     assert "gated.py" in capsys.readouterr().out
 
 
+@ONCE
 def test_without_layers_of_its_own_a_model_is_loaded_without_its_block(
     layout, capsys, plugins_forgotten
 ):
@@ -315,6 +317,7 @@ def test_a_model_with_layers_of_a_file_is_exported_by_a_process_that_gets_the_fi
     assert run([*command, "--plugin", "gated.py"]) == 0
 
 
+@ONCE
 def test_attention_and_losses_are_registered_alike(layout):
     def weigh(x, settings):
         return keras.layers.Rescaling(0.5, name=settings.name)(x)

@@ -97,6 +97,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(values, right[name], err_msg=name)
 
 
+@ONCE
 def test_the_number_of_workers_does_not_change_the_weights(trained, layout):
     assert run(["train", *SMALL, "--tag", "threads", "--workers", "3"]) == 0
     assert_same_run(trained / "models/whole/last.keras", layout / "models/threads/last.keras")
