@@ -10,7 +10,7 @@ from kinet.config import STAGE_COUNTS, ModelConfig
 from kinet.testing import check_attention, check_block
 
 
-@pytest.mark.parametrize("stages", STAGE_COUNTS)
+@pytest.mark.parametrize("stages", [1, 3, 12])
 def test_dilated_keeps_the_contract_of_a_block(stages):
     check_block(block, [stages], gradients=stages <= 3)
 
