@@ -29,7 +29,7 @@ from alembic import op
 revision, down_revision = "2", "1"
 
 def upgrade(size):
-    op.execute("CREATE TABLE labels (name TEXT CHECK (name <> ':a %'), size BIGINT)")
+    op.execute("CREATE TABLE labels (name TEXT CHECK (name <> ':a %?'), size BIGINT)")
     op.execute({between!r})
     op.execute(f"INSERT INTO labels VALUES ('100 %', {{size}})")
 """
@@ -151,6 +151,7 @@ def test_a_new_library_is_made_by_all_revisions(postgres, later):
     address = postgres.new()
     Library.create(address, "fourier").close()
     assert labels(postgres, address) == [["100 %", 1044]]
+    assert any("':a %?'" in text for text in tables(postgres, address))  # as it was written
     assert databases.upgrade_database(place_of(address)) == 2
 
 
@@ -198,13 +199,21 @@ def wait_for(postgres, url, what):
         time.sleep(0.02)
 
 
-def test_two_at_once_do_it_once(postgres, url, later):
-    later("SELECT pg_sleep(0.3)")
-    found = []
-    together = threading.Barrier(3)
+def test_two_at_once_do_it_once(postgres, url, later, monkeypatch):
+    later()
+    found, look = [], postgres_tables._known_version
+    together, own = threading.Barrier(3), threading.local()
+
+    def look_together(*of):
+        there = look(*of)
+        if not hasattr(own, "there"):
+            own.there = there
+            together.wait()
+        return there
+
+    monkeypatch.setattr(postgres_tables, "_known_version", look_together)
 
     def upgrade():
-        together.wait()
         found.append(databases.upgrade_database(place_of(url)))
 
     threads = [threading.Thread(target=upgrade) for _ in range(3)]
@@ -226,6 +235,10 @@ def test_who_reads_or_writes_holds_it_up(url, later, monkeypatch):
                 monkeypatch.setattr(postgres_tables, "VERSION", 2)
                 with pytest.raises(DataError, match=r"writes to .*, or reads it, for"):
                     databases.upgrade_database(place_of(url))
+    with contextlib.closing(postgres_tables.opened(place_of(url))) as beginning:
+        postgres_tables.lock(beginning)
+        with pytest.raises(DataError, match=r"writes to .*, or reads it, for"):
+            databases.upgrade_database(place_of(url))
     assert databases.upgrade_database(place_of(url)) == 1
 
 
