@@ -1,9 +1,9 @@
 """The tables of a library on PostgreSQL, as revisions of Alembic's: from version to version.
 
-What makes a new library, what brings an older one up, and what can be read before, is one text:
-Alembic (MIT) puts the revisions in their order and writes them as SQL, without a connection. Kinet
-runs it over its own, so that encryption, waiting, and what goes wrong are as everywhere else. A
-revision is SQL alone for that.
+What makes a new library, what brings an earlier one up, and what can be read before, is one text:
+Alembic (MIT) puts the revisions in their order and writes them as SQL, without a connection. It is
+run over kinet's own, so that encryption, waiting, and what goes wrong are as everywhere else. For
+that a revision is SQL alone.
 """
 
 from __future__ import annotations

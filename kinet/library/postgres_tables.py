@@ -28,6 +28,9 @@ SELECT pg_advisory_xact_lock({APPLICATION_ID});
 LOCK TABLE about IN ACCESS EXCLUSIVE MODE;
 """
 
+_ABOUT = ("kinet", "about")
+_SAID = "SELECT application, version_num FROM kinet.about"
+
 _FOREIGN = """
 SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
@@ -164,10 +167,6 @@ def upgrade_script(address: Address) -> str:
         if found == VERSION:
             return ""
         return f"{_ALONE.lstrip()}\n{migration(found, _size(connection))}COMMIT;\n"
-
-
-_ABOUT = ("kinet", "about")
-_SAID = "SELECT application, version_num FROM kinet.about"
 
 
 def _version(connection: Connection) -> tuple[int, str] | None:
