@@ -73,6 +73,7 @@ WITHOUT_BACKEND = [
     "tests/test_manifest.py",
     "tests/test_matching.py",
     "tests/test_metrics.py",
+    "tests/test_migrations.py",
     "tests/test_note_pack.py",
     "tests/test_output.py",
     "tests/test_packing.py",

@@ -16,7 +16,7 @@ COMMANDS = {
     "duplicates": "Show which recordings of a folder or library are versions of each other.",
     "compare": "Find where two recordings match: passages, keys, tempi; hear both.",
     "serve": "Open a page on this machine: drop a recording, see and hear its songs.",
-    "index": "Keep a library: add, remove, list, info, check, compact, merge, calibrate.",
+    "index": "Keep a library: add, remove, list, info, check, compact, merge, calibrate, upgrade.",
     "extract": "Make features of audio files.",
     "show": "Draw the HPCP of a recording or a feature file, or tell what a model is.",
     "train": "Train a model from HPCP files.",

@@ -28,7 +28,7 @@ def order_of_the_design_page() -> tuple[list[str], int]:
         rows = re.findall(r"^\| `(\w+)(\.py|/)` \| ([^|]*)\|", table, re.MULTILINE)
         files.append([])
         for room, kind, names in rows:
-            inside = re.findall(r"`(\w+)`", names)
+            inside = re.findall(r"`([\w/]+)`", names)
             assert bool(inside) == (kind == "/"), f"{room}{kind} in docs/design.md names {inside}"
             files[-1] += [f"{room}/{name}.py" for name in inside] or [f"{room}.py"]
     return [name for table in files for name in table], len(files[0])

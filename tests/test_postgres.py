@@ -234,7 +234,7 @@ def test_a_schema_of_that_name_by_something_else_is_refused_untouched(postgres, 
 
 
 def test_a_later_version_is_refused_untouched(library, postgres, url):
-    postgres.sql("UPDATE kinet.about SET version = 2", database_of(url))
+    postgres.sql("UPDATE kinet.about SET version_num = '2'", database_of(url))
     before = content(postgres, url)
     for do in (Library.open, Library.create):
         with pytest.raises(DataError, match="a library of version 2; allowed: 1, or a kinet that"):

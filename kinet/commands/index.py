@@ -43,11 +43,17 @@ def command() -> None:
 @contextlib.contextmanager
 def opened(path: Path | Address, model: str | None = None) -> Iterator[Library]:
     """A library that is there, open within; of a folder that which kinet find keeps in it."""
-    from kinet.library import IN_FOLDER, Library
+    from kinet.library import Library
 
-    is_folder = isinstance(path, Path) and path.is_dir()
-    with Library.open(Path(path, IN_FOLDER) if is_folder else path, model) as library:
+    with Library.open(within(path), model) as library:
         yield library
+
+
+def within(path: Path | Address) -> Path | Address:
+    """Of a folder the library that kinet find keeps in it."""
+    from kinet.library import IN_FOLDER
+
+    return Path(path, IN_FOLDER) if isinstance(path, Path) and path.is_dir() else path
 
 
 @command.command("add")
@@ -216,6 +222,38 @@ def compact(library: Path | Address, as_json: bool) -> None:
         show_json({"bytes_before": size.before, "bytes_after": size.after})
     else:
         say(f"{size.before / 1e6:.1f} MB before, {size.after / 1e6:.1f} MB after")
+
+
+@command.command("upgrade")
+@library_argument
+@click.option("--sql", "is_shown", is_flag=True, help="Print the SQL of it, and change nothing.")
+@json_option
+def upgrade(library: Path | Address, is_shown: bool, as_json: bool) -> None:
+    """Bring LIBRARY, of an earlier kinet, to the tables of this one: wholly or not at all.
+
+    On PostgreSQL this needs who made the library, and waits ten seconds for others that use it.
+    What is of now is left as it is.
+    """
+    from kinet.library.databases import upgrade_database, upgrade_script
+    from kinet.library.schema import VERSION
+
+    place = within(library)
+    if is_shown:
+        script = upgrade_script(place)
+        if as_json:
+            show_json({"sql": script})
+        elif script:
+            click.echo(script, nl=False)
+        else:
+            say(f"{place} is of version {VERSION}, that of this kinet: nothing to do")
+        return
+    before = upgrade_database(place)
+    if as_json:
+        show_json({"version_before": before, "version": VERSION})
+    elif before == VERSION:
+        say(f"{place} is of version {VERSION}, that of this kinet: nothing to do")
+    else:
+        say(f"{place} was of version {before}, and is of version {VERSION} now")
 
 
 @command.command("build")

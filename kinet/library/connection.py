@@ -76,7 +76,7 @@ class Connection:
             If it refuses, or is gone.
         """
         numbers = count()
-        named = re.sub(r"\?", lambda _: f":v{next(numbers)}", statement)
+        named = re.sub(r"\?", lambda _: f":v{next(numbers)}", statement) if values else statement
         with self._speaking() as driver:
             rows = driver.run(named, **{f"v{i}": value for i, value in enumerate(values)})
         return [tuple(row) for row in rows or ()]
@@ -134,8 +134,8 @@ def said_by_server(address: Address, error: Exception) -> DataError:
         return Conflict(f"{address}: others change the same all the time ({text}); call again")
     if code == LOCKED:
         return DataError(
-            f"another process writes to {address}, for {WAIT:.0f} s already; wait for it, and "
-            "call again"
+            f"another process writes to {address}, or reads it, for {WAIT:.0f} s already; wait for "
+            "it, and call again"
         )
     if code in _NO_RIGHT:
         return DataError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kinet.address import Address
 from kinet.library import sqlite
-from kinet.library.schema import Database
+from kinet.library.schema import VERSION, Database
 
 
 def open_database(place: Path | Address) -> Database:
@@ -16,7 +16,7 @@ def open_database(place: Path | Address) -> Database:
     Raises
     ------
     DataError
-        If there is none, it is another program's, or of a later version.
+        If there is none, it is another program's, or of another version.
     """
     if isinstance(place, Address):
         from kinet.library.postgres import PostgresDatabase
@@ -63,3 +63,32 @@ def is_taken(place: Path | Address) -> bool:
 
         return postgres_tables.has_library(place)
     return os.path.exists(place)
+
+
+def upgrade_database(place: Path | Address) -> int:
+    """Bring the tables of a library to this version, wholly or not at all; the one they had.
+
+    Raises
+    ------
+    SettingsError
+        If a package is not installed that a server needs.
+    DataError
+        If there is no library, it is of a later version, or may not be changed. A file of another
+        version is not opened: so far there is one.
+    """
+    if isinstance(place, Address):
+        from kinet.library import postgres_tables
+
+        return postgres_tables.upgrade_database(place)
+    open_database(place).close()
+    return VERSION
+
+
+def upgrade_script(place: Path | Address) -> str:
+    """The SQL that `upgrade_database` would run, which raises the same; nothing if none."""
+    if isinstance(place, Address):
+        from kinet.library import postgres_tables
+
+        return postgres_tables.upgrade_script(place)
+    open_database(place).close()
+    return ""

@@ -11,7 +11,7 @@ from typing import Any
 from kinet.address import Address
 from kinet.errors import DataError
 from kinet.files import path_in_cache
-from kinet.library.postgres_tables import lock, opened, require_library
+from kinet.library.postgres_tables import lock, opened, require_library, require_same_version
 from kinet.library.schema import TABLES
 
 # Rows that are fetched at once; one has some ten or hundred kilobytes.
@@ -35,7 +35,7 @@ class PostgresDatabase:
     SettingsError
         If pg8000 is not installed.
     DataError
-        If there is no server, no library, or one of a later version.
+        If there is no server, no library, or one of another version.
     """
 
     def __init__(self, address: Address) -> None:
@@ -86,6 +86,11 @@ class PostgresDatabase:
         else:
             self._run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         self._is_in_transaction = True
+        try:
+            require_same_version(self._connection, self._address)
+        except BaseException:
+            self.rollback()
+            raise
 
     def commit(self) -> None:
         """Keep what was changed: it is on the server's disk when this returns."""

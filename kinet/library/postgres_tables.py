@@ -7,17 +7,8 @@ import contextlib
 from kinet.address import Address
 from kinet.errors import DataError
 from kinet.library.connection import Connection
-from kinet.library.schema import (
-    APPLICATION_ID,
-    NEED,
-    STATEMENTS,
-    TABLES,
-    VERSION,
-    WAIT,
-    other_version,
-)
-
-_TYPES = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "BLOB": "BYTEA"}
+from kinet.library.migrations import migration
+from kinet.library.schema import APPLICATION_ID, NEED, VERSION, WAIT, other_version
 
 # Whatever others named so elsewhere is not meant. A commit is on the disk when it is answered.
 _SETTINGS = """
@@ -29,37 +20,16 @@ SELECT set_config('search_path', 'kinet', false),
     END
 """
 
-# Names of any length are different from each other: other indexes end at 2,700 bytes.
-_BESIDE = f"""
-CREATE TABLE about (application BIGINT NOT NULL, version BIGINT NOT NULL);
-INSERT INTO about VALUES ({APPLICATION_ID}, {VERSION});
-ALTER TABLE files ADD EXCLUDE USING hash (path WITH =);
-CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql SET search_path = kinet AS $$
-BEGIN
-    IF TG_OP <> 'DELETE' THEN
-        UPDATE totals SET rows = rows + (SELECT count(*) FROM came),
-            checksums = checksums + (SELECT coalesce(sum(checksum), 0) FROM came)
-        WHERE name = TG_TABLE_NAME;
-    END IF;
-    IF TG_OP <> 'INSERT' THEN
-        UPDATE totals SET rows = rows - (SELECT count(*) FROM went),
-            checksums = checksums - (SELECT coalesce(sum(checksum), 0) FROM went)
-        WHERE name = TG_TABLE_NAME;
-    END IF;
-    RETURN NULL;
-END $$;
+# Nobody reads or writes then: whoever does has looked at the version, which holds this lock up.
+_ALONE = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;
+SET LOCAL search_path TO kinet;
+SELECT pg_advisory_xact_lock({APPLICATION_ID});
+LOCK TABLE about IN ACCESS EXCLUSIVE MODE;
 """
 
-# A row that is lost, or there twice, by damage is noticed by these.
-_TOTALS = """
-INSERT INTO totals VALUES ('{table}', 0, 0);
-CREATE TRIGGER {table}_came AFTER INSERT ON {table} REFERENCING NEW TABLE AS came
-    FOR EACH STATEMENT EXECUTE FUNCTION counted();
-CREATE TRIGGER {table}_went AFTER DELETE ON {table} REFERENCING OLD TABLE AS went
-    FOR EACH STATEMENT EXECUTE FUNCTION counted();
-CREATE TRIGGER {table}_changed AFTER UPDATE ON {table}
-    REFERENCING NEW TABLE AS came OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION counted();
-"""
+_ABOUT = ("kinet", "about")
+_SAID = "SELECT application, version_num FROM kinet.about"
 
 _FOREIGN = """
 SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -85,7 +55,7 @@ def make_database(address: Address, size: int, library: tuple[object, ...]) -> N
     Raises
     ------
     SettingsError
-        If pg8000 is not installed.
+        If pg8000 or Alembic is not installed.
     DataError
         If there is no server or no right, or the database holds something else.
     """
@@ -95,11 +65,7 @@ def make_database(address: Address, size: int, library: tuple[object, ...]) -> N
             _require_empty(connection, address)
             if not connection.run("SELECT 1 FROM pg_namespace WHERE nspname = 'kinet'"):
                 connection.run("CREATE SCHEMA kinet")
-            text = STATEMENTS.format(size=size, unique="NOT NULL")
-            for here, there in _TYPES.items():
-                text = text.replace(f" {here} ", f" {there} ")
-            for statements in (text, _BESIDE, *(_TOTALS.format(table=name) for name in TABLES)):
-                connection.run(statements)
+            connection.run(migration(None, size))
             connection.copy("library", [library])
         connection.run("COMMIT")
 
@@ -143,17 +109,6 @@ def lock(connection: Connection) -> None:
         raise
 
 
-def _version(connection: Connection) -> tuple[int, int] | None:
-    """Program and version of the tables that are there; None without any of that name."""
-    if not connection.run("SELECT 1 FROM pg_tables WHERE (schemaname, tablename) = (?, ?)", _ABOUT):
-        return None
-    rows = connection.run("SELECT application, version FROM kinet.about")
-    return (rows[0][0], rows[0][1]) if len(rows) == 1 else (0, 0)
-
-
-_ABOUT = ("kinet", "about")
-
-
 def require_library(connection: Connection, address: Address) -> None:
     """Refuse a database without a library, or with one of another version.
 
@@ -162,11 +117,80 @@ def require_library(connection: Connection, address: Address) -> None:
     DataError
         In one of these cases, or without the right to look.
     """
-    found = _version(connection)
-    if found is None or found[0] != APPLICATION_ID:
+    if _known_version(connection, address) < VERSION:
+        raise DataError(
+            f"{address} is a library of an earlier kinet; who made it brings it to the tables of "
+            f"this one with: kinet index upgrade {address}"
+        )
+
+
+def require_same_version(connection: Connection, address: Address) -> None:
+    """Refuse what `require_library` let in, if somebody has changed the tables since; in one step.
+
+    Until the end of a transaction nobody else does.
+    """
+    if connection.run(_SAID) != [(APPLICATION_ID, str(VERSION))]:
+        require_library(connection, address)
+
+
+def upgrade_database(address: Address) -> int:
+    """Bring the tables of an earlier version to this one, wholly or not at all.
+
+    Returns
+    -------
+    int
+        The version that they had; one of now is left as it is.
+
+    Raises
+    ------
+    SettingsError
+        If pg8000 or Alembic is not installed.
+    DataError
+        If there is no server, no library, one of a later version, or not the right; or if others
+        use it all the time.
+    """
+    with contextlib.closing(opened(address)) as connection:
+        found = _known_version(connection, address)
+        if found < VERSION:
+            connection.run(_ALONE)
+            found = _known_version(connection, address)  # another one may have been quicker
+            if found < VERSION:
+                connection.run(migration(found, _size(connection)))
+            connection.run("COMMIT")
+        return found
+
+
+def upgrade_script(address: Address) -> str:
+    """The SQL that `upgrade_database` would run, which raises the same; nothing if none."""
+    with contextlib.closing(opened(address)) as connection:
+        found = _known_version(connection, address)
+        if found == VERSION:
+            return ""
+        return f"{_ALONE.lstrip()}\n{migration(found, _size(connection))}COMMIT;\n"
+
+
+def _version(connection: Connection) -> tuple[int, str] | None:
+    """Program and version of the tables that are there; None without any of that name."""
+    if not connection.run("SELECT 1 FROM pg_tables WHERE (schemaname, tablename) = (?, ?)", _ABOUT):
+        return None
+    rows = connection.run(_SAID)
+    return (rows[0][0], rows[0][1]) if len(rows) == 1 else (0, "")
+
+
+def _known_version(connection: Connection, address: Address) -> int:
+    """The version of a library, which is this one or an earlier one."""
+    program, version = _version(connection) or (0, "")
+    if program != APPLICATION_ID:
         raise DataError(f"{address} has no library of kinet's; {NEED}")
-    if found[1] != VERSION:
-        raise other_version(address, found[1])
+    if version not in map(str, range(1, VERSION + 1)):
+        raise other_version(address, version)
+    return int(version)
+
+
+def _size(connection: Connection) -> int:
+    """D, the numbers of an embedding."""
+    [(size,)] = connection.run("SELECT size FROM library")
+    return int(size)
 
 
 def _require_empty(connection: Connection, address: Address) -> None:

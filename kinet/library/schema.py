@@ -1,10 +1,10 @@
 """The tables of a library, and what a database must do that holds them.
 
 A database is a file of SQLite (`kinet.library.sqlite`) or one of a server's (`.postgres`). Both
-have the same tables, by the same text, and `kinet.library.store` speaks to both with the same
-statements: some twenty, all of them of the SQL that both have. SQLAlchemy is not used for them: it
-takes as long to import as all of ``kinet --help``, and saves none of what differs, which is what
-happens around a statement.
+have the same tables, and `kinet.library.store` speaks to both with the same statements: some
+twenty, all of them of the SQL that both have. SQLAlchemy is not used for them: it takes as long to
+import as all of ``kinet --help``, and saves none of what differs, which is what happens around a
+statement.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from kinet.reading import PathLike, show_path
 
 #: Tells a library from the databases of other programs: "kine".
 APPLICATION_ID = 0x6B696E65
-#: Of the tables. What a later kinet makes otherwise gets a higher one.
+#: Of the tables. What a later kinet makes otherwise gets the next one, and on servers a revision
+#: that makes it of this one (`kinet.library.migrations`).
 VERSION = 1
 #: Seconds that a writer waits for another one.
 WAIT = 10.0
@@ -31,7 +32,7 @@ TABLES = ("recordings", "files", "hpcp", "embeddings")
 #: What is needed in place of something else.
 NEED = "need a library, as kinet index add makes it"
 
-#: With the types of SQLite: INTEGER has 64 bits, REAL too.
+#: Of a file: INTEGER has 64 bits there, REAL too. Those of a server are held against these.
 STATEMENTS = """
 CREATE TABLE library (
     "only" INTEGER PRIMARY KEY CHECK ("only" = 1),
@@ -53,7 +54,7 @@ CREATE TABLE recordings (
     checksum INTEGER NOT NULL
 );
 CREATE TABLE files (
-    path BLOB {unique} CHECK (length(path) > 0),
+    path BLOB PRIMARY KEY CHECK (length(path) > 0),
     recording INTEGER NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
     title TEXT NOT NULL,
     artist TEXT NOT NULL,

@@ -148,7 +148,7 @@ def make_database(path: Path, size: int, library: tuple[object, ...]) -> None:
         If the file cannot be written.
     """
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(STATEMENTS.format(size=size, unique="PRIMARY KEY"))
+        database.executescript(STATEMENTS.format(size=size))
         for table in TABLES:
             database.executescript(_TOTALS.format(table=table))
         marks = ", ".join("?" * len(library))
