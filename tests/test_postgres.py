@@ -51,9 +51,11 @@ def database_of(url):
 
 
 def content(postgres, url):
-    """All tables, and their rows by PostgreSQL's own account."""
+    """All tables with all of their rows."""
     names = postgres.sql(
-        "SELECT schemaname, relname, n_live_tup FROM pg_stat_user_tables ORDER BY 1, 2",
+        "SELECT schemaname, tablename, query_to_xml(format('SELECT * FROM %I.%I AS t ORDER BY t::"
+        "text', schemaname, tablename), true, true, '')::text FROM pg_tables WHERE schemaname "
+        "NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2",
         database_of(url),
     )
     return [tuple(row) for row in names]
