@@ -19,7 +19,7 @@ from kinet.commands.output import say, show_json, show_table, training_progress
 from kinet.commands.train_options import train_options
 from kinet.commands.train_processes import how_to_go_on, is_watched, train_in_processes
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
-from kinet.data.manifest import features_of, require_same_features
+from kinet.data.settings_file import features_of, require_same_features
 from kinet.data.tracks import Track
 from kinet.errors import PeerLost, SettingsError
 from kinet.peers import Place, place_here
