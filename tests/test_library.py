@@ -231,10 +231,36 @@ def test_title_and_artist_come_from_tags(tmp_path, place):
         ("The Beatles - Help (Live).mp3", ("Help (Live)", "The Beatles")),
         ("1979.mp3", ("1979", "")),
         ("99.mp3", ("99", "")),
+        ("Yesterday/live.mp3", ("Yesterday - live", "")),
+        ("Feeling_Good/01 Live (1965).mp3", ("Feeling Good - Live (1965)", "")),
+        ("Yesterday/track01.mp3", ("Yesterday - track01", "")),
+        ("Prince/1999.mp3", ("Prince - 1999", "")),
+        ("Yesterday/COVER.mp3", ("Yesterday - COVER", "")),
+        ("/live.mp3", ("live", "")),
+        ("Help!/13 Yesterday.mp3", ("Yesterday", "")),
+        ("Wings/Live and Let Die.mp3", ("Live and Let Die", "")),
+        ("music/Muse - Live.mp3", ("Muse (Live)", "")),
+        ("music/!!!.mp3", ("!!!", "")),
     ],
 )
 def test_names_say_title_and_artist_where_no_tags_do(name, said):
     assert said_by_name(Path(name)) == said
+
+
+def test_versions_in_a_folder_for_each_song_are_told_apart(tmp_path, place, monkeypatch):
+    music = tmp_path / "music"
+    for song, name in enumerate(("Help", "Yesterday")):
+        for number, take in enumerate(("live", "studio")):
+            write(music / name / f"{take}.npy", version(song, number))
+    write(tmp_path / "heard" / "live.npy", version(1, 2))
+    with Library.create(place("l"), "fourier") as library:
+        library.add(sorted(music.rglob("*.npy")), workers=1)
+        monkeypatch.chdir(tmp_path / "heard")
+        [answer] = library.find(["live.npy"], workers=1)
+    titles = [match.title for match in answer.matches]
+    assert sorted(titles[:2]) == ["Yesterday - live", "Yesterday - studio"]
+    assert sorted(titles[2:]) == ["Help - live", "Help - studio"]
+    assert answer.title == "heard - live"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
