@@ -24,7 +24,7 @@ from kinet.data.tracks import Track
 from kinet.errors import PeerLost, SettingsError
 from kinet.peers import Place, place_here
 from kinet.peers.child import LOST
-from kinet.training.lists import doubts, require_lists
+from kinet.training.lists import doubts, doubts_about_lengths, require_lists
 from kinet.training.runs import RunFolders, default_tag
 from kinet.weights import model_path
 
@@ -128,7 +128,8 @@ def _train(
             f"training: {settings['scores'] or settings['train_list']}; validation: "
             f"{settings['validation_list']}; features: {settings['data_dir']}"
         )
-        for doubt in doubts(tracks, validation):
+        lengths = doubts_about_lengths([*tracks, *validation], model.vectors, features)
+        for doubt in [*doubts(tracks, validation), *lengths]:
             say(doubt)
     start_from = _start_from(options["init"])
 
