@@ -20,8 +20,8 @@ _REMARK = re.compile(
 # What tells versions of a song apart, and no songs.
 _NO_SONG = re.compile(
     r"\d+|acoustic|audio|bonus|cover|demo|edit|final|instrumental|karaoke|live|master|mix|mono|new|"
-    r"old|original|piece|recording|rehearsal|remaster|remastered|remix|session|song|sound|stereo|"
-    r"studio|take|track|unplugged|untitled|version|video"
+    r"old|original|recording|rehearsal|remaster|remastered|remix|session|stereo|studio|take|track|"
+    r"unplugged|untitled|version|video"
 )
 _SEPARATOR = re.compile(r"\s+[-–—]\s+")
 
