@@ -30,6 +30,7 @@ from kinet.library import (
     adding,
     cache,
     finding,
+    groups,
     models,
     postgres_tables,
     queries,
@@ -275,6 +276,20 @@ def test_names_that_are_no_text_and_names_that_look_like_markup(tmp_path, place)
 
 
 # Pieces
+
+
+def test_groups_let_hubs_count_by_what_a_recording_fills_of_a_window(tmp_path, place, monkeypatch):
+    seen = []
+    monkeypatch.setattr(groups, "candidates", lambda snapshot, shares, _: seen.append(shares) or {})
+    lengths = (27, 135, 54, 300)
+    with Library.create(place("l"), "fourier") as library:
+        for length in lengths:
+            library.add([write(tmp_path / f"{length}.npy", tune(length, length))], workers=1)
+        library.duplicates()
+        order = [len(library._store.hpcp(number)) for number, _, _ in library._store.recordings()]
+    assert sorted(order) == sorted(lengths)
+    [shares] = seen
+    np.testing.assert_allclose(shares, [min(1, length / 135) for length in order], rtol=1e-6)
 
 
 def test_a_short_track_is_one_piece_and_a_long_one_has_windows_to_its_end():
