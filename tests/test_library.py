@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import os
@@ -110,6 +111,24 @@ def test_hpcp_and_embeddings_are_kept_as_they_were(library, tmp_path):
     assert np.array_equal(library._store.hpcp(number), hpcp)
     rows = embed_pieces(find_model("fourier").load(), hpcp, 135, 45)
     assert np.array_equal(library._store.embeddings_of(number), rows)
+
+
+def test_where_no_library_can_be_written_the_error_names_it(tmp_path, monkeypatch):
+    real = os.open
+
+    def refuse(path, flags, *others, **more):
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, flags, *others, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(DataError) as told:
+        Library.create(tmp_path / "my.library", "fourier")
+    assert str(told.value) == (
+        f"cannot write {tmp_path / 'my.library'}: Read-only file system; need a folder that can be "
+        "made and written to"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_unchanged_files_are_not_read_again(library, tmp_path, monkeypatch):
