@@ -128,6 +128,15 @@ class ModelConfig(Settings):
             self.block_options,
             "names and numbers, such as {'expansion': 4}",
         )
+        self._require_attention()
+        require(
+            self.vectors >= self.minimum_vectors,
+            "feature length T",
+            self.vectors,
+            f"at least {self.minimum_vectors} vectors for a time field of {self.time_field}",
+        )
+
+    def _require_attention(self) -> None:
         require(
             isinstance(self.attention, tuple | list)
             and all(isinstance(name, str) for name in self.attention),
@@ -140,12 +149,6 @@ class ModelConfig(Settings):
             "attention",
             ",".join(self.attention),
             "each module once",
-        )
-        require(
-            self.vectors >= self.minimum_vectors,
-            "feature length T",
-            self.vectors,
-            f"at least {self.minimum_vectors} vectors for a time field of {self.time_field}",
         )
 
     @classmethod
