@@ -31,7 +31,7 @@ from kinet.extraction import extract_all
 from kinet.extraction.recording import Job, Made, make
 from kinet.extraction.sources import read_sources
 from kinet.processes import Workers
-from kinet.workers import ENVIRONMENT
+from kinet.workers.child import ENVIRONMENT
 
 LIBRARIES = ("numpy", "distributed", "ray")
 # Of Dask: with what its workers' processes begin.

@@ -87,7 +87,7 @@ def _paired(path: Path, budget: float) -> dict[str, Any]:
     products = _seconds_of_products(snapshot)
     # It takes less than twice as long as the products.
     some = min(count, max(2, round(count * math.sqrt(budget / (2 * products)))))
-    seconds, found = timed(lambda: candidates(snapshot.part(0, some)))
+    seconds, found = timed(lambda: candidates(snapshot.part(0, some), np.ones(some, np.float32)))
     return {
         "recordings": count,
         "embeddings": len(snapshot.vectors),

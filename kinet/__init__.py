@@ -285,7 +285,8 @@ def train(
     Warns
     -----
     UserWarning
-        If the validation list has few songs, or songs of the training list.
+        If the validation list has few songs, or songs of the training list, or if tracks are
+        shorter than half of the model's `vectors`.
     """
     from kinet.backend import choose
     from kinet.config import FeatureConfig, ModelConfig, TrainConfig
@@ -301,9 +302,11 @@ def train(
     model, training = model or ModelConfig(), training or TrainConfig()
     folders = RunFolders.of(tag or default_tag(model, training))
     choose()
-    from kinet.training.lists import doubts
+    from kinet.training.lists import doubts, doubts_about_lengths
 
-    for doubt in doubts(tracks, validation):
+    features = features or FeatureConfig()
+    lengths = doubts_about_lengths([*tracks, *validation], model.vectors, features)
+    for doubt in [*doubts(tracks, validation), *lengths]:
         warnings.warn(doubt, stacklevel=2)
     from kinet.training.fitting import Task
     from kinet.training.fitting import train as fit
@@ -314,7 +317,7 @@ def train(
         tracks=tracks,
         validation=validation,
         folders=folders,
-        features=features or FeatureConfig(),
+        features=features,
         workers=workers,
         optimizer=optimizer,
         schedule=schedule,

@@ -27,8 +27,9 @@ from kinet.cli import run
 from kinet.commands import embed
 from kinet.commands.model_files import ModelFile
 from kinet.config import FeatureConfig, ModelConfig
-from kinet.data.manifest import has_list_of, read_manifest, write_features
+from kinet.data.manifest import has_list_of, read_manifest
 from kinet.data.packing import PackedFile, pack
+from kinet.data.settings_file import write_features
 from kinet.embeddings import Embedder
 from kinet.errors import KinetError  # noqa: F401 - for those who import this
 from kinet.export import placing

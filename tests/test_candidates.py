@@ -26,8 +26,15 @@ def pieces_of(snapshot, place):
     return snapshot.vectors[snapshot.starts[place] : snapshot.starts[place + 1]].astype(float)
 
 
-def expected(snapshot, kept=10):
-    """One pair at a time: the mean, over the pieces of one, of the best piece of the other."""
+def whole(snapshot):
+    return np.ones(len(snapshot.numbers), np.float32)
+
+
+def expected(snapshot, shares, kept=10):
+    """One pair at a time: the mean, over the pieces of one, of the best piece of the other.
+
+    What one fills of a window is by how much the hubs of the others count to it.
+    """
     count = len(snapshot.numbers)
     pairs = {}
     for one in range(count):
@@ -36,7 +43,8 @@ def expected(snapshot, kept=10):
             for other in range(count)
             if other != one
         }
-        for other in sorted(like, key=lambda place: snapshot.hubs[place] - 2 * like[place])[:kept]:
+        behind = {n: shares[one] * snapshot.hubs[n] - 2 * like[n] for n in like}
+        for other in sorted(behind, key=behind.get)[:kept]:
             pairs[min(one, other), max(one, other)] = like[other]
     return pairs
 
@@ -57,28 +65,37 @@ def test_they_are_what_each_pair_by_itself_would_give(counts, monkeypatch):
     monkeypatch.setattr(module, "_AT_ONCE", 16)
     monkeypatch.setattr(module, "_PRODUCTS", 300)
     snapshot = made_up(counts)
-    found, right = candidates(snapshot), expected(snapshot)
+    shares = np.random.default_rng(1).random(len(counts)).astype(np.float32)
+    found, right = candidates(snapshot, shares), expected(snapshot, shares)
     assert list(found) == sorted(right)
     for pair, similarity in found.items():
         assert similarity == pytest.approx(right[pair], abs=1e-6)
 
 
+def test_to_a_short_recording_hubs_count_less_and_to_a_whole_one_fully():
+    snapshot = made_up([1] * 40)
+    short = expected(snapshot, np.zeros(40), kept=10).keys()
+    assert short != expected(snapshot, np.ones(40), kept=10).keys()
+    assert candidates(snapshot, np.zeros(40, np.float32)).keys() == short
+
+
 @pytest.mark.parametrize("counts", [[], [5]])
 def test_nothing_is_to_be_compared(counts):
-    assert candidates(made_up(counts)) == {}
+    assert candidates(made_up(counts), np.ones(len(counts), np.float32)) == {}
 
 
 def test_the_similarities_are_those_of_a_search():
     snapshot = made_up([1, 4, 2, 3])
     alike = snapshot.similarities([pieces_of(snapshot, n).astype(np.float32) for n in range(4)])
-    for (one, other), similarity in candidates(snapshot).items():
+    for (one, other), similarity in candidates(snapshot, whole(snapshot)).items():
         assert similarity == pytest.approx(alike[other, one], abs=1e-6)
 
 
 def test_all_pairs_are_counted(monkeypatch):
     monkeypatch.setattr(module, "_AT_ONCE", 4)
     told = []
-    candidates(made_up([2] * 10), lambda done, total: told.append((done, total)))
+    snapshot = made_up([2] * 10)
+    candidates(snapshot, whole(snapshot), lambda done, total: told.append((done, total)))
     assert told == [(30, 45), (44, 45), (45, 45)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kinet.config import FeatureConfig
-from kinet.data.manifest import features_of
+from kinet.data.settings_file import features_of
 from kinet.errors import DataError, KinetError, SettingsError
 from kinet.versions import scores
 from kinet.versions.chorales import write_corpus

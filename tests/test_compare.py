@@ -10,7 +10,7 @@ import soundfile
 
 from kinet.cli import run
 from kinet.config import FeatureConfig
-from kinet.data.manifest import write_features
+from kinet.data.settings_file import write_features
 from kinet.errors import DataError
 from kinet.matching import align
 from kinet.matching.recurrence import cross_similarity

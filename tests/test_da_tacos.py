@@ -21,7 +21,8 @@ import pytest
 from kinet.cli import run
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import read_hpcp
-from kinet.data.manifest import features_of, read_manifest, require_same_features, write_features
+from kinet.data.manifest import read_manifest
+from kinet.data.settings_file import features_of, require_same_features, write_features
 from kinet.datasets.da_tacos import DA_TACOS, convert_da_tacos, dataset
 from kinet.errors import DataError, SettingsError
 from kinet.features.hpcp import hpcp_of_blocks

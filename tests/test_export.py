@@ -26,7 +26,7 @@ from kinet import export as exporting
 from kinet.checkpoint import save
 from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
-from kinet.data.manifest import write_features
+from kinet.data.settings_file import write_features
 from kinet.data.tracks import Track
 from kinet.embeddings import as_embedder, embed_tracks
 from kinet.errors import CheckpointError, ExportError

@@ -16,7 +16,7 @@ import kinet
 from kinet.checkpoint import read_metadata, save
 from kinet.cli import run
 from kinet.config import FeatureConfig, ModelConfig
-from kinet.data.manifest import write_features
+from kinet.data.settings_file import write_features
 from kinet.training.runs import RunFolders
 
 SMALL = [

@@ -23,7 +23,8 @@ import kinet
 from kinet.audio import AudioError, read_audio
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import read_hpcp
-from kinet.data.manifest import features_of, read_manifest, write_features
+from kinet.data.manifest import read_manifest
+from kinet.data.settings_file import features_of, write_features
 from kinet.data.tracks import read_tracks
 from kinet.errors import DataError, SettingsError
 from kinet.extraction import ExtractionStopped, batch, extract_all, extract_file, recording

@@ -226,13 +226,13 @@ def test_markup_and_control_characters_of_titles_are_shown_escaped(tmp_path, out
 def test_csv_holds_no_formula_and_nothing_that_steers_a_terminal(tmp_path, out):
     first, second = (
         write(tmp_path / f"{name}.npy", version(1, key))
-        for key, name in enumerate(("=2+3\x1b", "@b"))
+        for key, name in enumerate(("=A2+3\x1b", "@b"))
     )
     out("index", "add", tmp_path / "l", first, second, *ALONE)
     for command in (["find", first, "--in"], ["duplicates"]):
         rows = list(csv.DictReader(io.StringIO(out(*command, tmp_path / "l", "--csv"))))
         assert rows[-1]["title"] == "'@b"
-    assert rows[0]["title"] == "'=2+3\\x1b"
+    assert rows[0]["title"] == "'=A2+3\\x1b"
     assert rows[0]["artist"] == rows[0]["song"] == ""
 
 

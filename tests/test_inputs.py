@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from kinet.config import FeatureConfig
-from kinet.data.manifest import write_features
+from kinet.data.settings_file import write_features
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 from kinet.extraction import extract_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import os
@@ -30,6 +31,7 @@ from kinet.library import (
     adding,
     cache,
     finding,
+    groups,
     models,
     postgres_tables,
     queries,
@@ -109,6 +111,24 @@ def test_hpcp_and_embeddings_are_kept_as_they_were(library, tmp_path):
     assert np.array_equal(library._store.hpcp(number), hpcp)
     rows = embed_pieces(find_model("fourier").load(), hpcp, 135, 45)
     assert np.array_equal(library._store.embeddings_of(number), rows)
+
+
+def test_where_no_library_can_be_written_the_error_names_it(tmp_path, monkeypatch):
+    real = os.open
+
+    def refuse(path, flags, *others, **more):
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, flags, *others, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(DataError) as told:
+        Library.create(tmp_path / "my.library", "fourier")
+    assert str(told.value) == (
+        f"cannot write {tmp_path / 'my.library'}: Read-only file system; need a folder that can be "
+        "made and written to"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_unchanged_files_are_not_read_again(library, tmp_path, monkeypatch):
@@ -231,10 +251,36 @@ def test_title_and_artist_come_from_tags(tmp_path, place):
         ("The Beatles - Help (Live).mp3", ("Help (Live)", "The Beatles")),
         ("1979.mp3", ("1979", "")),
         ("99.mp3", ("99", "")),
+        ("Yesterday/live.mp3", ("Yesterday - live", "")),
+        ("Feeling_Good/01 Live (1965).mp3", ("Feeling Good - Live (1965)", "")),
+        ("Yesterday/track01.mp3", ("Yesterday - track01", "")),
+        ("Prince/1999.mp3", ("Prince - 1999", "")),
+        ("Yesterday/COVER.mp3", ("Yesterday - COVER", "")),
+        ("/live.mp3", ("live", "")),
+        ("Help!/13 Yesterday.mp3", ("Yesterday", "")),
+        ("Wings/Live and Let Die.mp3", ("Live and Let Die", "")),
+        ("music/Muse - Live.mp3", ("Muse (Live)", "")),
+        ("music/!!!.mp3", ("!!!", "")),
     ],
 )
 def test_names_say_title_and_artist_where_no_tags_do(name, said):
     assert said_by_name(Path(name)) == said
+
+
+def test_versions_in_a_folder_for_each_song_are_told_apart(tmp_path, place, monkeypatch):
+    music = tmp_path / "music"
+    for song, name in enumerate(("Help", "Yesterday")):
+        for number, take in enumerate(("live", "studio")):
+            write(music / name / f"{take}.npy", version(song, number))
+    write(tmp_path / "heard" / "live.npy", version(1, 2))
+    with Library.create(place("l"), "fourier") as library:
+        library.add(sorted(music.rglob("*.npy")), workers=1)
+        monkeypatch.chdir(tmp_path / "heard")
+        [answer] = library.find(["live.npy"], workers=1)
+    titles = [match.title for match in answer.matches]
+    assert sorted(titles[:2]) == ["Yesterday - live", "Yesterday - studio"]
+    assert sorted(titles[2:]) == ["Help - live", "Help - studio"]
+    assert answer.title == "heard - live"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
@@ -249,6 +295,20 @@ def test_names_that_are_no_text_and_names_that_look_like_markup(tmp_path, place)
 
 
 # Pieces
+
+
+def test_groups_let_hubs_count_by_what_a_recording_fills_of_a_window(tmp_path, place, monkeypatch):
+    seen = []
+    monkeypatch.setattr(groups, "candidates", lambda snapshot, shares, _: seen.append(shares) or {})
+    lengths = (27, 135, 54, 300)
+    with Library.create(place("l"), "fourier") as library:
+        for length in lengths:
+            library.add([write(tmp_path / f"{length}.npy", tune(length, length))], workers=1)
+        library.duplicates()
+        order = [len(library._store.hpcp(number)) for number, _, _ in library._store.recordings()]
+    assert sorted(order) == sorted(lengths)
+    [shares] = seen
+    np.testing.assert_allclose(shares, [min(1, length / 135) for length in order], rtol=1e-6)
 
 
 def test_a_short_track_is_one_piece_and_a_long_one_has_windows_to_its_end():

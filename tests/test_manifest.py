@@ -10,15 +10,8 @@ from pathlib import Path
 import pytest
 
 from kinet.config import FeatureConfig
-from kinet.data.manifest import (
-    Entry,
-    features_of,
-    origins_of,
-    read_manifest,
-    require_same_features,
-    write_features,
-    write_manifest,
-)
+from kinet.data.manifest import Entry, origins_of, read_manifest, write_manifest
+from kinet.data.settings_file import features_of, require_same_features, write_features
 from kinet.data.tracks import Track, read_tracks
 from kinet.errors import DataError
 

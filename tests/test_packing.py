@@ -14,8 +14,8 @@ from kinet.cli import run
 from kinet.config import FeatureConfig
 from kinet.data.batches import TrainingBatches, first_vectors
 from kinet.data.feature_files import FeatureError, feature_path
-from kinet.data.manifest import features_of, require_same_features, write_features
 from kinet.data.packing import LARGEST_HEADER, PackedFile, pack
+from kinet.data.settings_file import features_of, require_same_features, write_features
 from kinet.data.tracks import present, read_tracks
 from kinet.errors import DataError
 

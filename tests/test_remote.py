@@ -22,7 +22,8 @@ from kinet.cli import run
 from kinet.cluster import Cluster
 from kinet.config import FeatureConfig
 from kinet.data.fetching import local_features
-from kinet.data.manifest import read_manifest, require_own
+from kinet.data.manifest import read_manifest
+from kinet.data.settings_file import require_own
 from kinet.data.tracks import read_tracks
 from kinet.errors import DataError, SettingsError
 from kinet.extraction import extract_all, recording

@@ -16,7 +16,7 @@ import soundfile
 from kinet.cli import run
 from kinet.commands.model_files import ModelFile, say_of_short_tracks
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
-from kinet.data.manifest import write_features
+from kinet.data.settings_file import write_features
 from kinet.data.tracks import Track
 from kinet.metadata import Metadata, PluginUse
 from kinet.pictures import draw_hpcp, pitch_names

@@ -10,7 +10,7 @@ import pytest
 from works import cadence, tune
 
 from kinet.cli import run
-from kinet.data.manifest import features_of
+from kinet.data.settings_file import features_of
 from kinet.data.tracks import read_tracks
 from kinet.errors import DataError, SettingsError
 from kinet.versions.dataset import Plan, shares_for, write_versions

@@ -153,6 +153,19 @@ def test_the_command_tells_its_doubts(layout, capsys):
     assert shown.startswith("training: T; validation: V; features: data ")
 
 
+def test_tracks_of_which_a_model_sees_much_silence_are_told(layout, capsys, tmp_path):
+    for song, length in (("a", 199), ("c", 31)):
+        np.save(tmp_path / "data" / f"{song}_0.npy", np.ones((length, 12), np.float32))
+    assert layout({"a": 2, "b": 2}, {"c": 2, "d": 2}) == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert (
+        "2 of 8 tracks are shorter than half of the 400 vectors (186 s) that the model looks at, "
+        "the shortest has 31 (14 s); the rest of these is silence to it"
+    ) in shown
+    assert layout({"b": 2, "d": 2}, {"c": 1, "e": 2, "d": 1}) == 1
+    assert "1 of 8 tracks" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_kinet_split_writes_is_read_where_no_list_is_named(layout, capsys, tmp_path):
     lines = (f"{track.song_id} {track.version_id}\n" for track in listed(dict.fromkeys("abcde", 2)))
     (tmp_path / "data" / "list").write_text("".join(lines))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kinet.errors import DataError
-from kinet.versions.works import BASS, CHORDS, MELODY, OTHER, find_scores, read_works
+from kinet.versions.score_files import find_scores, read_works
+from kinet.versions.works import BASS, CHORDS, MELODY, OTHER
 
 symusic = pytest.importorskip("symusic")
 pytest.importorskip("music21")

@@ -72,7 +72,7 @@ def _same_settings(*paths: Path) -> FeatureConfig:
         If they differ.
     """
     from kinet.config import FeatureConfig
-    from kinet.data.manifest import features_of
+    from kinet.data.settings_file import features_of
 
     settings = [
         (_is_feature_file(path) and features_of(path.parent)) or FeatureConfig() for path in paths

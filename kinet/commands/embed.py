@@ -19,7 +19,8 @@ from kinet.commands.options import (
 )
 from kinet.commands.output import json_option, say, show_json, tracks_progress
 from kinet.data.fetching import local_features
-from kinet.data.manifest import origins_of, require_same_features
+from kinet.data.manifest import origins_of
+from kinet.data.settings_file import require_same_features
 from kinet.files import digest_of, write_atomically, writing_to
 from kinet.remote import AnyPath
 

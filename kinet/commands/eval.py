@@ -25,7 +25,8 @@ from kinet.commands.output import (
     show_metrics,
     tracks_progress,
 )
-from kinet.data.manifest import origins_of, require_same_features
+from kinet.data.manifest import origins_of
+from kinet.data.settings_file import require_same_features
 from kinet.data.tracks import Track, present, read_tracks
 from kinet.evaluation import PROTOCOLS
 from kinet.files import write_text_atomically

@@ -142,7 +142,8 @@ def _show(report: Report, out: AnyPath, seconds: float, as_json: bool) -> None:
 
 
 def _summary(report: Report, out: AnyPath, audio: float, seconds: float) -> dict[str, Any]:
-    from kinet.data.manifest import FEATURES, LIST, MANIFEST, features_of
+    from kinet.data.manifest import LIST, MANIFEST
+    from kinet.data.settings_file import FEATURES, features_of
 
     config = features_of(out)
     return {

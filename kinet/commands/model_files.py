@@ -10,6 +10,7 @@ from typing import Any
 from kinet.commands.options import start_backend
 from kinet.commands.output import say
 from kinet.config import FeatureConfig
+from kinet.data.inspection import short_tracks
 from kinet.data.tracks import Track
 from kinet.weights import model_path
 
@@ -102,15 +103,6 @@ def open_model(path: Path) -> ModelFile:
 
 def say_of_short_tracks(opened: ModelFile, tracks: Sequence[Track], vectors: int | None) -> None:
     """Tell how many tracks have less than half of what the model looks at."""
-    wanted = vectors or opened.vectors
-    lengths = [len(track.load()) for track in tracks]
-    short = sum(2 * length < wanted for length in lengths)
-    if not short:
-        return
-    seconds = opened.features.seconds_per_vector
-    shortest = min(lengths)
-    say(
-        f"{short} of {len(tracks)} tracks are shorter than half of the {wanted} vectors "
-        f"({wanted * seconds:.0f} s) that the model looks at, the shortest has {shortest} "
-        f"({shortest * seconds:.0f} s); less is found of them than of whole recordings"
-    )
+    told = short_tracks(tracks, vectors or opened.vectors, opened.features)
+    if told:
+        say(f"{told}; less is found of them than of whole recordings")

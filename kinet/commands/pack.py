@@ -13,8 +13,8 @@ from kinet.commands.options import (
     require_target,
 )
 from kinet.commands.output import json_option, say, show_json, tracks_progress
-from kinet.data.manifest import features_of
 from kinet.data.packing import pack
+from kinet.data.settings_file import features_of
 from kinet.errors import DataError
 
 

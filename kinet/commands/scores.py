@@ -47,7 +47,7 @@ def command(
     """
     from kinet.versions.gathering import gather, without_doubles
     from kinet.versions.note_pack import is_note_pack, read_note_pack, write_note_pack
-    from kinet.versions.works import find_scores
+    from kinet.versions.score_files import find_scores
 
     require_target(out, force)
     words = _lines(without) if without else []

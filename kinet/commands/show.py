@@ -37,7 +37,7 @@ def command(file: Path, out: Path | None, force: bool, as_json: bool) -> None:
 
 def _draw(file: Path, out: Path | None, force: bool, as_json: bool) -> None:
     from kinet.data.feature_files import read_hpcp
-    from kinet.data.manifest import features_of
+    from kinet.data.settings_file import features_of
     from kinet.extraction import extract_file
     from kinet.pictures import draw_hpcp
 

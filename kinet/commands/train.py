@@ -19,12 +19,12 @@ from kinet.commands.output import say, show_json, show_table, training_progress
 from kinet.commands.train_options import train_options
 from kinet.commands.train_processes import how_to_go_on, is_watched, train_in_processes
 from kinet.config import FeatureConfig, ModelConfig, TrainConfig
-from kinet.data.manifest import features_of, require_same_features
+from kinet.data.settings_file import features_of, require_same_features
 from kinet.data.tracks import Track
 from kinet.errors import PeerLost, SettingsError
 from kinet.peers import Place, place_here
 from kinet.peers.child import LOST
-from kinet.training.lists import doubts, require_lists
+from kinet.training.lists import doubts, doubts_about_lengths, require_lists
 from kinet.training.runs import RunFolders, default_tag
 from kinet.weights import model_path
 
@@ -128,7 +128,8 @@ def _train(
             f"training: {settings['scores'] or settings['train_list']}; validation: "
             f"{settings['validation_list']}; features: {settings['data_dir']}"
         )
-        for doubt in doubts(tracks, validation):
+        lengths = doubts_about_lengths([*tracks, *validation], model.vectors, features)
+        for doubt in [*doubts(tracks, validation), *lengths]:
             say(doubt)
     start_from = _start_from(options["init"])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kinet.config import FeatureConfig
 from kinet.data.feature_files import FeatureError
 from kinet.data.packing import PackedFile
 from kinet.data.tracks import Track
@@ -110,6 +111,45 @@ def inspect_unlisted(packed: PackedFile, tracks: Sequence[Track]) -> list[Proble
             message = f"{Path(error.path).name}: {error.message}"
             problems.append(Problem(error.kind, " ".join(ids), message))
     return problems
+
+
+def short_tracks(tracks: Sequence[Track], vectors: int, config: FeatureConfig) -> str:
+    """How many tracks have less than half of what a network looks at, as a clause of a sentence.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        Their lengths are read, not their values.
+    vectors : int
+        T that the network looks at.
+    config : FeatureConfig
+        Of the features, for seconds.
+
+    Returns
+    -------
+    str
+        Empty where there is none.
+
+    Raises
+    ------
+    FeatureError
+        If a file cannot be used.
+
+    Examples
+    --------
+    >>> short_tracks([], 400, FeatureConfig())
+    ''
+    """
+    lengths = [len(track.load()) for track in tracks]
+    short = sum(2 * length < vectors for length in lengths)
+    if not short:
+        return ""
+    seconds, shortest = config.seconds_per_vector, min(lengths)
+    return (
+        f"{short} of {len(tracks)} tracks are shorter than half of the {vectors} vectors "
+        f"({vectors * seconds:.0f} s) that the model looks at, the shortest has {shortest} "
+        f"({shortest * seconds:.0f} s)"
+    )
 
 
 def _subject(track: Track) -> str:

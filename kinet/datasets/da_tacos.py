@@ -20,13 +20,8 @@ from numpy.typing import NDArray
 
 from kinet.config import PITCH_CLASSES, FeatureConfig
 from kinet.data.feature_files import feature_path
-from kinet.data.manifest import (
-    Entry,
-    read_manifest,
-    require_own,
-    write_features,
-    write_manifest,
-)
+from kinet.data.manifest import Entry, read_manifest, write_manifest
+from kinet.data.settings_file import require_own, write_features
 from kinet.datasets import Converted, HpcpDataset
 from kinet.errors import DataError
 from kinet.extraction.naming import Source

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from kinet.config import FeatureConfig
-from kinet.data.manifest import require_own
+from kinet.data.settings_file import require_own
 from kinet.errors import DataError
 from kinet.extraction.batch import Batch, Failure, Progress, Report
 from kinet.extraction.naming import Source

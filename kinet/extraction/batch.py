@@ -10,14 +10,8 @@ from pathlib import Path
 
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import file_name
-from kinet.data.manifest import (
-    Entry,
-    features_of,
-    has_list_of,
-    read_manifest,
-    write_features,
-    write_manifest,
-)
+from kinet.data.manifest import Entry, has_list_of, read_manifest, write_manifest
+from kinet.data.settings_file import features_of, write_features
 from kinet.extraction.folders import folder_of
 from kinet.extraction.naming import Source
 from kinet.extraction.recording import Job, Made, Refused, Unwritable

@@ -11,7 +11,7 @@ import numpy as np
 
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import read_hpcp
-from kinet.data.manifest import require_same_features
+from kinet.data.settings_file import require_same_features
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 from kinet.extraction.recording import extract_file

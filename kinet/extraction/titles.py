@@ -17,6 +17,12 @@ _REMARK = re.compile(
     r"instrumental|unplugged|session)\b",
     re.IGNORECASE,
 )
+# What tells versions of a song apart, and no songs.
+_NO_SONG = re.compile(
+    r"\d+|acoustic|audio|bonus|cover|demo|edit|final|instrumental|karaoke|live|master|mix|mono|new|"
+    r"old|original|recording|rehearsal|remaster|remastered|remix|session|stereo|studio|take|track|"
+    r"unplugged|untitled|version|video"
+)
 _SEPARATOR = re.compile(r"\s+[-–—]\s+")
 
 
@@ -106,6 +112,20 @@ def without_remark(title: str) -> tuple[str, str]:
         remarks.insert(0, found[1].strip())
         title = title[: found.start()]
     return title.strip(), " ".join(filter(None, remarks))
+
+
+def names_a_song(title: str) -> bool:
+    """Whether a title can be told from others: numbers and words such as "live" name no song.
+
+    Examples
+    --------
+    >>> names_a_song("Live and Let Die"), names_a_song("Live"), names_a_song("cover 2")
+    (True, False, False)
+    >>> names_a_song("track01"), names_a_song("1979"), names_a_song("!!!")
+    (False, False, True)
+    """
+    words = re.findall(r"[^\W\d_]+|\d+", title.casefold())
+    return not words or not all(map(_NO_SONG.fullmatch, words))
 
 
 def song_of(title: str) -> str:

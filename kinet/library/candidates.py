@@ -18,24 +18,29 @@ _AT_ONCE, _PRODUCTS = 256, 2**18
 
 
 def candidates(
-    snapshot: Snapshot, progress: Callable[[int, int], object] | None = None
+    snapshot: Snapshot,
+    shares: NDArray[np.float32],
+    progress: Callable[[int, int], object] | None = None,
 ) -> dict[tuple[int, int], float]:
     """Pairs of places that are worth aligning, with their similarities; the lesser place first.
 
-    Of each recording those that it is most like, once hubs are corrected. One product of two
-    pieces serves both recordings, each of which is differently like the other: see
-    `Snapshot.similarities`.
+    Of each recording those that it is most like, once hubs are corrected, as if it were a query: to
+    a short one hubs count less, see `kinet.library.shortlisting.Query.behind`. So each side of a
+    pair has its own view of it, and one that takes the other for near is enough. One product of two
+    pieces serves both, each of which is differently like the other: see `Snapshot.similarities`.
 
     Parameters
     ----------
     snapshot : Snapshot
+    shares : ndarray of float32, shape (R,)
+        By how much hubs count to each recording: `kinet.library.shortlisting.share_of_window`.
     progress : callable, optional
         Called with the number of pairs that are compared, and of all.
     """
     count = len(snapshot.numbers)
     if count < 2:
         return {}
-    nearest = _Nearest(snapshot.hubs, min(_CANDIDATES, count - 1))
+    nearest = _Nearest(snapshot.hubs, shares, min(_CANDIDATES, count - 1))
     for begin, end in _lots(snapshot.starts):
         lot, these = _Lot.of(snapshot, begin, end), np.arange(begin, end)
         for first, last in snapshot.blocks(1 + _PRODUCTS // (end - begin), begin):
@@ -120,8 +125,8 @@ class _Lot:
 class _Nearest:
     """Of each recording those that it is most like of all it was compared with so far."""
 
-    def __init__(self, hubs: NDArray[np.float32], kept: int) -> None:
-        self._hubs = hubs
+    def __init__(self, hubs: NDArray[np.float32], shares: NDArray[np.float32], kept: int) -> None:
+        self._hubs, self._shares = hubs, shares
         self._scores = np.full((len(hubs), kept), -np.inf, np.float32)
         self._similarities = np.zeros_like(self._scores)
         self._places = np.zeros(self._scores.shape, np.int64)
@@ -134,7 +139,7 @@ class _Nearest:
     ) -> None:
         """Some recordings ``(A,)`` were compared with those of some places ``(B,)``: ``(A, B)``."""
         kept = self._scores.shape[1]
-        scores = 2 * similarities - self._hubs[places]
+        scores = 2 * similarities - self._shares[recordings, None] * self._hubs[places]
         nearer = np.flatnonzero(scores.max(axis=1) > self._scores[recordings].min(axis=1))
         if not len(nearer):
             return

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from kinet.library.candidates import candidates
 from kinet.library.finding import Match, Shelf, compare_pairs, require_range
 from kinet.library.rows import File
+from kinet.library.shortlisting import share_of_window
+from kinet.library.store import Store
 from kinet.matching import Passage
 
 #: The score from which on two recordings are taken for versions of one song.
@@ -48,6 +51,7 @@ class Group:
 
 
 def groups_of(
+    store: Store,
     shelf: Shelf,
     threshold: float,
     progress: Callable[[int, int], object] | None = None,
@@ -59,8 +63,10 @@ def groups_of(
 
     Parameters
     ----------
+    store : Store
+        The library, within `Store.reading`.
     shelf : Shelf
-        Of the library, within `Store.reading`.
+        Of the same moment.
     threshold : float
         Of the probability, or of a library without calibration the score; in [0, 1].
     progress : callable, optional
@@ -79,13 +85,22 @@ def groups_of(
     require_range(1, threshold)
     best: dict[int, Match] = {}
     joined = []
-    for (one, other), match in compare_pairs(shelf, candidates(shelf.snapshot, progress), progress):
+    pairs = candidates(shelf.snapshot, _shares(store, shelf), progress)
+    for (one, other), match in compare_pairs(shelf, pairs, progress):
         if match.confidence >= threshold:
             joined.append((one, other))
             for place, seen in ((one, match), (other, _seen_from(match, shelf, one))):
                 if place not in best or seen.confidence > best[place].confidence:
                     best[place] = seen
     return _grouped(shelf, joined, best)
+
+
+def _shares(store: Store, shelf: Shelf) -> NDArray[np.float32]:
+    """By how much hubs count to each recording, whose seconds are known without its HPCP."""
+    seconds = {number: duration for number, _, duration in store.recordings()}
+    of_all = np.array([seconds[number] for number in shelf.snapshot.numbers.tolist()], np.float32)
+    vectors = np.floor(of_all / shelf.features.seconds_per_vector + 1e-3)
+    return share_of_window(vectors, store.identity().piece)
 
 
 def _seen_from(match: Match, shelf: Shelf, place: int) -> Match:

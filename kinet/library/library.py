@@ -273,7 +273,7 @@ class Library:
             The largest first.
         """
         with self._store.reading():
-            return groups_of(self._shelf(), threshold, progress)
+            return groups_of(self._store, self._shelf(), threshold, progress)
 
     def calibrate(self, progress: Callable[[int, int], object] | None = None) -> Calibration:
         """Learn how scores become probabilities, from the songs that were stated.

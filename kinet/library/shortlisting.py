@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinet.library.pieces import PIECE
 from kinet.library.snapshot import Snapshot, prefix_of
 
+Counts = TypeVar("Counts", float, NDArray[np.float32])
 Numbers = TypeVar("Numbers", NDArray[np.float32], np.float32)
 
 #: Recordings that are aligned with a query, at least.
@@ -58,8 +59,21 @@ class Query:
         >>> half.behind(similar, hubs).tolist(), whole.behind(similar, hubs).tolist()
         ([-1.0, -1.0], [-1.0, -0.5])
         """
-        share = min(1.0, len(self.hpcp) / self.piece)
+        share = float(
+            share_of_window(len(self.hpcp), self.piece)
+        )  # no scalar that makes all float64
         return share * hubs - 2 * similarities
+
+
+def share_of_window(vectors: Counts, piece: int) -> Counts:
+    """Which part of a window of `piece` vectors recordings of so many fill, at most all of it.
+
+    Examples
+    --------
+    >>> share_of_window(np.float32([50, 100, 300]), 200).tolist()
+    [0.25, 0.5, 1.0]
+    """
+    return np.minimum(vectors / piece, 1)
 
 
 def length_of_shortlist(vectors: int) -> int:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from kinet.config import FeatureConfig
 from kinet.data.feature_files import FeatureError, read_hpcp
 from kinet.extraction.recording import Refused, hear
-from kinet.extraction.titles import has_number, read_name
+from kinet.extraction.titles import has_number, names_a_song, read_name
 from kinet.files import digest_of
 from kinet.reading import reason, status_of
-from kinet.remote import AnyPath, local_copy
+from kinet.remote import AnyPath, absolute, local_copy
 
 #: Files that hold HPCP already.
 FEATURES = ".npy"
@@ -96,21 +96,30 @@ def file_tags(here: Path, path: AnyPath) -> tuple[str, str]:
     from kinet.audio.tags import read_tags
 
     tags = read_tags(here)
-    title, artist = said_by_name(path)
+    title, artist = said_by_name(absolute(path))
     return tags.get("title", title), tags.get("artist", artist)
 
 
 def said_by_name(path: AnyPath) -> tuple[str, str]:
     """Title and artist that a file's name says; the artist may be empty.
 
+    A name that names no song stands behind that of its folder. That of other files does not count:
+    a file has one title, whatever lies beside it and whenever that came.
+
     Examples
     --------
     >>> said_by_name(Path("01 - Let_It_Be (Live).mp3")), said_by_name(Path("Muse - Feeling Good"))
     (('Let It Be (Live)', ''), ('Feeling Good', 'Muse'))
+    >>> said_by_name(Path("Yesterday/live.mp3")), said_by_name(Path("Help/03 Take 2 (Mono).flac"))
+    (('Yesterday - live', ''), ('Help - Take 2 (Mono)', ''))
     """
     stem = path.stem.replace("_", " ")
     name = read_name(stem, has_number(stem))
-    return f"{name.title} ({name.remark})" if name.remark else name.title, name.artist
+    title = f"{name.title} ({name.remark})" if name.remark else name.title
+    folder = path.parent.name.replace("_", " ")
+    if folder and not names_a_song(name.title):
+        title = f"{folder} - {title}"
+    return title, name.artist
 
 
 def _heard(

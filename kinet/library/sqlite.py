@@ -159,11 +159,15 @@ def make_database(path: Path, size: int, library: tuple[object, ...]) -> None:
         content = database.serialize()
     whole = path.with_name(f".{path.name}.new")
     with writing_to(path):
-        write_atomically(whole, lambda file: file.write(content))
         try:
+            write_atomically(whole, lambda file: file.write(content))
             _place(whole, path)
+        except OSError as error:
+            error.filename = path  # not the name in between, which nobody gave
+            raise
         finally:
-            whole.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                whole.unlink(missing_ok=True)
 
 
 def _place(whole: Path, path: Path) -> None:

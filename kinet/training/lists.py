@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from kinet.config import FeatureConfig
+from kinet.data.inspection import short_tracks
 from kinet.data.tracks import Track
 from kinet.errors import DataError
 
@@ -79,6 +81,37 @@ which epoch is best is chance']
             f"list too, first {shared[0]}: its mAP is not that of songs that are new"
         )
     return found
+
+
+def doubts_about_lengths(tracks: Sequence[Track], vectors: int, config: FeatureConfig) -> list[str]:
+    """Sentences about tracks of which a network sees much silence, though they can be used.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        To train on and to validate on.
+    vectors : int
+        T of the network.
+    config : FeatureConfig
+        Of the features.
+
+    Returns
+    -------
+    list of str
+        Empty where all is well.
+
+    Raises
+    ------
+    FeatureError
+        If a file cannot be used.
+
+    Examples
+    --------
+    >>> doubts_about_lengths([], 400, FeatureConfig())
+    []
+    """
+    told = short_tracks(tracks, vectors, config)
+    return [f"{told}; the rest of these is silence to it"] if told else []
 
 
 def _tracks(tracks: Sequence[Track]) -> set[tuple[str, str]]:

@@ -20,7 +20,7 @@ from numpy.random import Generator, SeedSequence
 
 from kinet.backend import cores
 from kinet.config import FeatureConfig
-from kinet.data.manifest import write_features
+from kinet.data.settings_file import write_features
 from kinet.errors import SettingsError
 from kinet.files import write_array_atomically, write_text_atomically, writing_to
 from kinet.versions.notes import render

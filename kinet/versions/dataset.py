@@ -15,7 +15,8 @@ from numpy.random import SeedSequence
 
 from kinet.backend import cores
 from kinet.config import FeatureConfig
-from kinet.data.manifest import LIST, write_features
+from kinet.data.manifest import LIST
+from kinet.data.settings_file import write_features
 from kinet.errors import DataError, SettingsError
 from kinet.files import write_array_atomically, write_text_atomically, writing_to
 from kinet.versions.arrangement import OF_SINGLE_TUNES, Shares

@@ -12,7 +12,7 @@ from kinet.backend import cores
 from kinet.errors import DataError
 from kinet.versions.doubles import find_doubles, melody_grams
 from kinet.versions.note_pack import PackedWork, packed
-from kinet.versions.works import find_scores, read_works
+from kinet.versions.score_files import find_scores, read_works
 from kinet.workers import work_off_in_order
 
 

@@ -22,7 +22,7 @@ from kinet.versions.dataset import shares_for
 from kinet.versions.generator import make_version
 from kinet.versions.note_pack import PackedWork
 from kinet.versions.works import CHORDS
-from kinet.workers import end_with_parent
+from kinet.workers.child import end_with_parent
 
 # Tunes of one voice are easily told apart; many of them teach less than few songs with chords.
 WEIGHT_OF_SINGLE_TUNES = 0.2

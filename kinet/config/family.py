@@ -1,0 +1,15 @@
+"""The numbers of the MulKINet-S family: the only home of 12, 11, 23, 48 and the divisors of 12."""
+
+PITCH_CLASSES = 12
+WRAPPED_ROWS = PITCH_CLASSES - 1
+UNROLLED_ROWS = PITCH_CLASSES + WRAPPED_ROWS
+TIME_FIELD = 48
+STAGE_COUNTS = (1, 2, 3, 4, 6, 12)
+PITCH_AXES = ("unrolled", "circular")
+
+SUMMARY_KERNEL = 10
+SUMMARY_DILATION = 3
+SUMMARY_POOL = 3
+SUMMARY_STRIDE = 2
+SUMMARY_REPEATS = 2
+LEAKY_SLOPE = 0.3
