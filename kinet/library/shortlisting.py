@@ -59,9 +59,8 @@ class Query:
         >>> half.behind(similar, hubs).tolist(), whole.behind(similar, hubs).tolist()
         ([-1.0, -1.0], [-1.0, -0.5])
         """
-        share = float(
-            share_of_window(len(self.hpcp), self.piece)
-        )  # no scalar that makes all float64
+        # A number of Python's: one of NumPy's would make float64 of all.
+        share = float(share_of_window(len(self.hpcp), self.piece))
         return share * hubs - 2 * similarities
 
 
