@@ -9,6 +9,8 @@ from typing import Any
 from tables import machine_line, number, percent, table, times
 
 from kinet.files import write_atomically
+from kinet.library.nearest import rows_of
+from kinet.library.shortlisting import ALIGNED
 from kinet.metrics import TITLES
 
 Report = Mapping[str, Any]
@@ -34,8 +36,8 @@ Other programs on the same embeddings. The approximate ones look at as much as i
 of 0.99 among the ten nearest, or at most at 1,024 lists or candidates.
 """
 OWN_INDEX = """
-"kinet, index" is that of `kinet index build`, a graph of usearch; it looks for 400 rows in place of
-ten, for hubs are among them.
+"kinet, index" is that of `kinet index build`, a graph of usearch; it looks for {rows} rows in place
+of ten, for hubs are among them.
 """
 ADDED = "## Adding\n"
 PAIRS = "## Duplicates\n"
@@ -157,7 +159,8 @@ def _scan(rows: list[Report]) -> str:
             "recall@10",
             "built, s",
         ]
-        own_index = OWN_INDEX if any("kinet_index" in r for r in rows) else ""
+        is_there = any("kinet_index" in r for r in rows)
+        own_index = OWN_INDEX.format(rows=rows_of(ALIGNED)) if is_there else ""
         found += f"\n{INDEXES}{own_index}\n{table(titles, beside)}"
     return found
 
