@@ -540,6 +540,11 @@ def test_the_index_is_what_is_looked_into(library, postgres, url, tmp_path, monk
     assert "Index Scan using vectors_content_idx" in str(plans)
     distances = [distance for _, distance in found]
     assert distances == sorted(distances)
+    # By the embeddings themselves: those of 16 bits are off by more.
+    with library._store.reading():
+        own = {number: library._store.embeddings_of(number) for number, _ in found}
+    for number, distance in found:
+        assert np.abs(own[number].sum(axis=1) + distance).min() < 1e-5
 
 
 def test_few_found_is_told_as_recall(library, monkeypatch):
