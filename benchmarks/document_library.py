@@ -141,7 +141,7 @@ def _scan(rows: list[Report]) -> str:
     ]
     beside = [
         (
-            *(f"{r['embeddings']:,}", name.replace("_", ", ")),
+            *(f"{r['embeddings']:,}", f"{r['recordings']:,}", name.replace("_", ", ")),
             *(number(r[name]["one_query_ms"]), number(r[name].get("each_of_100_ms"))),
             *(number(r[name].get("recall_at_10")), number(r[name].get("seconds_to_build"))),
         )
@@ -153,6 +153,7 @@ def _scan(rows: list[Report]) -> str:
     if beside:
         titles = [
             "embeddings",
+            "recordings",
             "program",
             "one query, ms",
             "each of 100, ms",
