@@ -32,6 +32,7 @@ from kinet.extraction.naming import Source
 from kinet.extraction.sources import read_sources
 from kinet.features.hpcp import hpcp_of_blocks
 from kinet.workers import PATIENCE, Death, Unwanted, work_off, work_off_in_order
+from kinet.workers.process import NONE, Worker
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -718,7 +719,15 @@ def test_no_process_lives_on_when_its_parent_was_killed_whatever_it_is_at():
     assert not any(map(is_running, workers))
 
 
-def test_ctrl_c_waits_until_a_process_has_all_of_its_beginning(monkeypatch):
+@pytest.fixture
+def heeds_ctrl_c():
+    """What runs in the background of a shell does not heed it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits_until_a_process_has_all_of_its_beginning(monkeypatch, heeds_ctrl_c):
     # A thread that was there before, such as that of a progress bar, may be the one to get it.
     wanted = threading.Event()
     another = threading.Thread(target=lambda: (wanted.wait(), signal.raise_signal(signal.SIGINT)))
@@ -733,15 +742,42 @@ def test_ctrl_c_waits_until_a_process_has_all_of_its_beginning(monkeypatch):
         started.append(self)
 
     monkeypatch.setattr(process, "start", interrupted)
-    # What runs in the background of a shell does not heed Ctrl-C.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            work_off(worker_functions.square_or_die, [1, 2], 2, lambda *_: None)
-        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        work_off(worker_functions.square_or_die, [1, 2], 2, lambda *_: None)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     assert len(started) == 1
+
+
+def test_what_is_heard_when_ctrl_c_comes_is_given_on(monkeypatch, heeds_ctrl_c):
+    hear, results = Worker.hear, []
+
+    def interrupted(self):
+        heard = hear(self)
+        if heard[1] is not NONE:
+            signal.raise_signal(signal.SIGINT)
+        return heard
+
+    monkeypatch.setattr(Worker, "hear", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work_off(
+            worker_functions.square_or_die, [3], 2, lambda *heard: results.append(heard) or True
+        )
+    assert results == [(3, 9)]
+
+
+def test_a_file_is_entered_when_ctrl_c_comes_while_it_is(
+    music, tmp_path, monkeypatch, heeds_ctrl_c
+):
+    enter = batch.Batch._enter
+
+    def interrupted(self, entry):
+        signal.raise_signal(signal.SIGINT)
+        enter(self, entry)
+
+    monkeypatch.setattr(batch.Batch, "_enter", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract(music, tmp_path / "out")
+    assert names(read_manifest(tmp_path / "out")) == ["s1_a"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

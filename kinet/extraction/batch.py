@@ -17,7 +17,7 @@ from kinet.extraction.naming import Source
 from kinet.extraction.recording import Job, Made, Refused, Unwritable
 from kinet.reading import known_status, reason, show_path
 from kinet.remote import AnyPath, absolute, is_there, path_or_url
-from kinet.workers import Death
+from kinet.workers import Death, uninterrupted
 
 # Seconds between two writings of the manifest, and the most of all time that they may take.
 SAVE_EVERY = 5.0
@@ -178,8 +178,9 @@ class Batch:
             return False
         if isinstance(result, Made):
             entry = replace(entry, seconds=round(result.seconds, 3), vectors=result.vectors)
-            self._done.append(entry)
-            self._enter(entry)
+            with uninterrupted():
+                self._done.append(entry)
+                self._enter(entry)
             self._seconds += result.seconds
         elif isinstance(result, Death):
             message = f"the process that read it was {result.reason}"

@@ -25,9 +25,17 @@ from typing import Any
 
 from kinet.errors import DataError
 from kinet.workers.child import Check, Unwanted
-from kinet.workers.process import NONE, PATIENCE, Death, Worker
+from kinet.workers.process import NONE, PATIENCE, Death, Worker, uninterrupted
 
-__all__ = ["PATIENCE", "Check", "Death", "Unwanted", "work_off", "work_off_in_order"]
+__all__ = [
+    "PATIENCE",
+    "Check",
+    "Death",
+    "Unwanted",
+    "uninterrupted",
+    "work_off",
+    "work_off_in_order",
+]
 
 
 def work_off(
@@ -162,13 +170,17 @@ def _work_off_in_processes(
     waiting = deque(jobs)
     workers: list[Worker] = []
     dismissed: list[Worker] = []
+    heard: list[tuple[Any, Any]] = []
     try:
         while waiting or workers:
             while len(workers) < count and sum(w.is_idle for w in workers) < len(waiting):
                 workers.append(Worker(function, memory))
             for worker in _speaking(workers):
-                message, job = worker.hear()
-                if job is not NONE and not finished(job, message):
+                with uninterrupted():
+                    message, job = worker.hear()
+                    if job is not NONE:
+                        heard.append((job, message))
+                if heard and not finished(*heard.pop()):
                     return
                 if isinstance(message, Death) or not waiting:
                     worker.dismiss()
@@ -178,6 +190,8 @@ def _work_off_in_processes(
                     worker.give(waiting.popleft())
     finally:
         try:
+            for job, message in heard:  # Ctrl-C came before it was given on
+                finished(job, message)
             _hear_the_last(workers, finished)
         finally:
             deadline = time.monotonic() + PATIENCE

@@ -15,8 +15,9 @@ from typing import Any
 from kinet.errors import DataError
 from kinet.workers.child import ENVIRONMENT, Check, serve
 
-# Seconds in which a process may leave what it is at, and then may end.
-PATIENCE = 0.7
+# Seconds in which a process may leave what it is at, and then may end. A disk with much to do may
+# take one to say that a file is on it.
+PATIENCE = 1.5
 
 #: In place of a job, where a process has none.
 NONE = object()
@@ -52,7 +53,7 @@ class Worker:
         self._process = context.Process(target=serve, args=(theirs, function, memory), daemon=True)
         self._job: Any = NONE
         self._is_ready = False
-        with _uninterrupted(), _as_a_worker():
+        with uninterrupted(), _as_a_worker():
             self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
 
@@ -112,10 +113,12 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C comes when this is over: a process that has half of its beginning prints a traceback.
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C comes when this is over, for what is wrong by half: this must not take long.
 
-    A mask alone does not hold it back: Python hears of a signal that another thread gets.
+    A process that has half of its beginning prints a traceback; a result that was heard and not
+    given on is lost. A mask alone does not hold it back: Python hears of a signal that another
+    thread gets.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is None:
