@@ -110,6 +110,14 @@ def test_what_is_no_address_is_refused_and_not_repeated(text, tmp_path, capsys):
     assert len(said.strip().splitlines()) == 1
 
 
+def test_who_mistypes_a_database_is_told_how_it_is_written(capsys):
+    assert run(["index", "info", "postgresq://ann:secret@host/covers"]) == 2
+    said = capsys.readouterr().err
+    assert "postgresq://... is no address that kinet reads" in said
+    assert "a library may be in postgresql://host/database too" in said
+    assert "secret" not in said
+
+
 def test_paths_stay_paths(tmp_path):
     assert path_or_url(tmp_path) == tmp_path
     assert path_or_url("music/a.wav") == Path("music/a.wav")

@@ -171,7 +171,10 @@ machine, s3://bucket/path or gs://bucket/path, and credentials in the environmen
     if scheme == _HERE and place.startswith("/"):
         return Path(place)
     if scheme not in STORES:
-        raise DataError(f"{scheme}://... is no address that kinet reads; {_NEED}")
+        raise DataError(
+            f"{scheme}://... is no address that kinet reads; {_NEED}; a library may be in "
+            "postgresql://host/database too"
+        )
     if not _BUCKET.fullmatch(place.split("/")[0]):
         raise DataError(
             f"{scheme}://... has no name of a bucket that is one; {_NEED}, and credentials in the "
