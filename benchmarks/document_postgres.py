@@ -16,9 +16,10 @@ ABOUT = """\
 ## On PostgreSQL
 
 Made by `benchmarks/postgres.py`: a server on the same machine with {memory} of memory of its own,
-rows drawn as above, of which {share} of the variance is kept. A recording here is four rows of
-tables: itself, its file, its HPCP of one vector, its embedding; they come by COPY, ten thousand
-recordings in a transaction. "Exact" is what `find` does: the embeddings are read from the server
+rows drawn as above, of which {share} of the variance is kept; where a recording has several, these
+are as alike as the pieces of a made version are. A recording here is some rows of tables: itself,
+its file, its HPCP of one vector, its embeddings; they come by COPY, ten thousand recordings in a
+transaction. "Exact" is what `find` does: the embeddings are read from the server
 once, and compared here. The index is pgvector's HNSW as `kinet index build` makes it, of halves;
 through it so many rows are looked for, and the ten nearest of them, by the embeddings themselves,
 compared with the exact ones. `find --approximate` looks for {looked} with each piece of a query of
@@ -53,7 +54,11 @@ def postgres_section(report: Report | None) -> str:
         ),
         *(_looked_for(*steps) for steps in zip(*(each["index"] for each in found), strict=True)),
     ]
-    sizes = (f"{each['embeddings']:,} embeddings of {each['size']} numbers" for each in found)
+    sizes = (
+        f"{each['embeddings']:,} embeddings of {each['size']} numbers, "
+        f"{each['embeddings'] // each['recordings']} of each recording"
+        for each in found
+    )
     return "\n".join([about, machine_line(report), table(["", *sizes], rows)])
 
 

@@ -4,7 +4,8 @@
 
 The server is that of the tests (`tests/postgres_server.py`), with the memory of `MEMORY`, or with
 `--address` an empty database of another one. Embeddings are drawn with mean and covariance of those
-that a model gives for made versions, as in `scale_search.py`.
+that a model gives for made versions, as in `scale_search.py`: one of each recording, or several
+that are as alike as the pieces of one recording are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import click
 import numpy as np
 from index_speed import searched_in, timed
 from machine import in_a_process, peak_mib, write_report
-from scale_search import Distribution, embeddings_of_versions
+from scale_search import PiecesDistribution, pieces_of_versions
 
 from kinet.address import place_of
 from kinet.library.cache import take_snapshot
@@ -33,7 +34,7 @@ from kinet.library.store import Store
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 # Recordings, embeddings of each, and the numbers of one.
-SIZES = ((1_000_000, 1, 128),)
+SIZES = ((100_000, 1, 128), (100_000, 10, 128), (1_000_000, 1, 128))
 # Recordings of a transaction.
 AT_ONCE = 10_000
 # Rows that are looked for through the index.
@@ -59,8 +60,8 @@ def main(
     out: Path | None,
 ) -> None:
     """Load, search exactly, index and search by the index."""
-    made = in_a_process(embeddings_of_versions, model)
-    jobs = [(recordings, pieces, Distribution(made, size)) for recordings, pieces, size in sizes]
+    made = in_a_process(pieces_of_versions, model)
+    jobs = [(count, pieces, PiecesDistribution(made, size)) for count, pieces, size in sizes]
     if address:
         rows = [in_a_process(measured, address, *jobs[0], repeats)]
     else:
@@ -82,7 +83,7 @@ def server() -> Iterator[Any]:
 
 
 def measured(
-    address: str, recordings: int, pieces: int, drawn: Distribution, repeats: int
+    address: str, recordings: int, pieces: int, drawn: PiecesDistribution, repeats: int
 ) -> dict[str, Any]:
     """One library: loaded, read, searched exactly and by an index."""
     place = place_of(address)
@@ -119,11 +120,13 @@ def measured(
     return figures
 
 
-def parts(recordings: int, pieces: int, drawn: Distribution) -> Iterator[tuple[int, np.ndarray]]:
+def parts(
+    recordings: int, pieces: int, drawn: PiecesDistribution
+) -> Iterator[tuple[int, np.ndarray]]:
     """First numbers and embeddings ``(recordings, pieces, size)``, some thousand at a time."""
     for begin in range(0, recordings, AT_ONCE):
         count = min(AT_ONCE, recordings - begin)
-        yield begin, drawn.draw(count * pieces, begin).reshape(count, pieces, drawn.size)
+        yield begin, drawn.draw_pieces(count, pieces, begin)
 
 
 def load(store: Store, begin: int, embeddings: np.ndarray) -> float:

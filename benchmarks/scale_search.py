@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
@@ -38,12 +38,17 @@ BLOCK_OF_SCAN = 1024
 
 def embeddings_of_versions(model: str) -> np.ndarray:
     """Embeddings (N, D) of chorales in several versions, whole and in windows."""
+    return np.concatenate(pieces_of_versions(model))
+
+
+def pieces_of_versions(model: str) -> list[np.ndarray]:
+    """As `embeddings_of_versions`, those of each recording by themselves."""
     network = as_embedder(kinet.load(model))
     with tempfile.TemporaryDirectory() as folder:
         corpus = write_corpus(folder, songs=SONGS, versions=VERSIONS, seed=5, workers=1)
         lists = (corpus.train_list, corpus.val_list, corpus.test_list)
         tracks = [np.load(t.path) for path in lists for t in read_tracks(path, corpus.data_dir)]
-    return np.concatenate([embed_pieces(network, hpcp, PIECE, HOP) for hpcp in tracks])
+    return [embed_pieces(network, hpcp, PIECE, HOP) for hpcp in tracks]
 
 
 class Distribution:
@@ -55,8 +60,9 @@ class Distribution:
         kept = np.argsort(values)[::-1][:size]
         self.size = len(kept)
         self.share_kept = float(values[kept].sum() / values.sum())
+        self._kept = vectors[:, kept]
         self._deviations = np.sqrt(np.maximum(values[kept], 0)).astype(np.float32)
-        self._mean = (mean @ vectors[:, kept]).astype(np.float32)
+        self._mean = (mean @ self._kept).astype(np.float32)
         turned = np.random.default_rng(3).normal(size=(self.size, self.size))
         self._turn = np.linalg.qr(turned)[0].astype(np.float32)
 
@@ -66,6 +72,37 @@ class Distribution:
         rows = rng.standard_normal((count, self.size), np.float32) * self._deviations + self._mean
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows @ self._turn
+
+
+class PiecesDistribution(Distribution):
+    """Such rows of which those of one recording are as alike as the pieces of a real one are.
+
+    A row is its recording's plus what is its own: two normal distributions, whose covariances add
+    up to that of all rows.
+    """
+
+    def __init__(self, recordings: Sequence[np.ndarray], size: int) -> None:
+        super().__init__(np.concatenate(recordings), size)
+        several = [rows @ self._kept for rows in recordings if len(rows) > 1]
+        own = np.concatenate([rows - rows.mean(axis=0) for rows in several])
+        within = own.T @ own / (len(own) - len(several))
+        self._own = _root(within)
+        self._recording = _root(np.diag(self._deviations.astype(float) ** 2) - within)
+
+    def draw_pieces(self, count: int, pieces: int, seed: int) -> np.ndarray:
+        """Unit rows (count, pieces, size) of so many recordings."""
+        rng = np.random.default_rng(seed)
+        recordings = rng.standard_normal((count, 1, self.size), np.float32) @ self._recording
+        own = rng.standard_normal((count, pieces, self.size), np.float32) @ self._own
+        rows = recordings + own + self._mean
+        rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+        return rows @ self._turn
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric matrix whose square it is, where what is below nought counts as nought."""
+    values, vectors = np.linalg.eigh(covariance)
+    return ((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T).astype(np.float32)
 
 
 def filled(distribution: Distribution, count: int) -> tuple[np.ndarray, np.ndarray]:

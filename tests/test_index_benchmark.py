@@ -54,8 +54,8 @@ def test_a_small_scan_is_measured(tmp_path):
 
 def test_a_small_library_on_a_server_is_measured(postgres, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    rows = np.random.default_rng(0).normal(size=(50, 20))
-    drawn = postgres_benchmark.Distribution(rows, 16)
+    rows = np.random.default_rng(0).normal(size=(25, 2, 20))
+    drawn = postgres_benchmark.PiecesDistribution(list(rows), 16)
     figures = postgres_benchmark.measured(postgres.new(), 30, 2, drawn, 1)
     assert (figures["recordings"], figures["embeddings"], figures["size"]) == (30, 60, 16)
     assert [step["rows_looked_for"] for step in figures["index"]] == [50, 100, 200, 400]
