@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tables import machine_line, number, table
@@ -19,27 +19,33 @@ Made by `benchmarks/postgres.py`: a server on the same machine with {memory} of 
 rows drawn as above, of which {share} of the variance is kept; where a recording has several, these
 are as alike as the pieces of a made version are. A recording here is some rows of tables: itself,
 its file, its HPCP of one vector, its embeddings; they come by COPY, ten thousand recordings in a
-transaction. "Exact" is what `find` does: the embeddings are read from the server
-once, and compared here. The index is pgvector's HNSW as `kinet index build` makes it, of halves;
-through it so many rows are looked for, and the ten nearest of them, by the embeddings themselves,
-compared with the exact ones. `find --approximate` looks for {looked} with each piece of a query of
-more than a minute. When this ended the machine had a load of {load},
-with {cores} cores: where that is more than a few, times would be shorter on a machine at rest.
+transaction. "Exact" is what `find` does: the embeddings are read from the server once, and compared
+here. The index is pgvector's HNSW as `kinet index build` makes it, of halves; through it so many
+rows are looked for, and the ten nearest of them, by the embeddings themselves, compared with the
+exact ones. `find --approximate` looks for {looked} with each piece of a query of more than a
+minute.
+"""
+LOAD = """\
+When this ended the machine had a load of {load}, with {cores} cores: where that is more than a few,
+times would be shorter on a machine at rest.
+
 """
 
 
-def postgres_section(report: Report | None) -> str:
-    """All of it; nothing where nothing was measured."""
-    if not report:
+def postgres_section(reports: Sequence[Report]) -> str:
+    """All of it, a table for each report; nothing where nothing was measured."""
+    if not reports:
         return ""
-    found = report["postgres"]
     about = ABOUT.format(
-        memory=report["about"]["memory_of_the_server"],
-        share=f"{100 * found[0]['share_of_variance']:.0f} %",
+        memory=reports[0]["about"]["memory_of_the_server"],
+        share=f"{100 * reports[0]['postgres'][0]['share_of_variance']:.0f} %",
         looked=rows_of(ALIGNED),
-        load=report["machine"]["load_average"],
-        cores=report["machine"]["cores"],
     )
+    return "\n".join([about, *map(_table, reports)])
+
+
+def _table(report: Report) -> str:
+    found = report["postgres"]
     rows = [
         *(
             (what, *(number(each[name]) for each in found))
@@ -59,7 +65,9 @@ def postgres_section(report: Report | None) -> str:
         f"{each['embeddings'] // each['recordings']} of each recording"
         for each in found
     )
-    return "\n".join([about, machine_line(report), table(["", *sizes], rows)])
+    machine = report["machine"]
+    load = LOAD.format(load=machine["load_average"], cores=machine["cores"])
+    return machine_line(report) + load + table(["", *sizes], rows)
 
 
 def _looked_for(*steps: Mapping[str, Any]) -> tuple[str, ...]:

@@ -103,7 +103,8 @@ def scale_page(reports: Reports) -> str:
     spent = core_hours(costs, search, extraction, add)
     parts = [ABOUT, _costs(costs, spent, reports), _space(costs, reports)]
     parts += [_search(search, costs, reports), _int8(search)]
-    parts += filter(None, [postgres_section(reports.get("postgres"))])
+    servers = [report for name, report in reports.items() if name.startswith("postgres")]
+    parts += filter(None, [postgres_section(servers)])
     return "\n".join([*parts, _decides(costs, search, spent), published_section()])
 
 
