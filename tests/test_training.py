@@ -429,6 +429,7 @@ def test_resuming_with_other_songs_is_refused(trained, monkeypatch, capsys):
     assert "resume with the list that the run began with" in said
 
 
+@ONCE
 def test_a_run_killed_in_its_first_epoch_begins_again(trained, layout):
     settings = (trained / "models/whole/settings.json").read_text()
     (layout / "models/early").mkdir(parents=True)
