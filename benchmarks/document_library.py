@@ -36,8 +36,8 @@ Other programs on the same embeddings. The approximate ones look at as much as i
 of 0.99 among the ten nearest, or at most at 1,024 lists or candidates.
 """
 OWN_INDEX = """
-"kinet, index" is that of `kinet index build`, a graph of usearch; it looks for {rows} rows in place
-of ten, for hubs are among them.
+"kinet, index" is that of `kinet index build`, a graph of usearch, asked for so many rows. `kinet find
+--approximate` asks for {rows}, for hubs are among them, and pieces of one recording.
 """
 ADDED = "## Adding\n"
 PAIRS = "## Duplicates\n"
@@ -114,11 +114,6 @@ def _speed(report: Report) -> Iterator[tuple[str, str]]:
         )
 
 
-_INDEX_HEADINGS = [
-    *("embeddings", "program", "one query, ms", "each of 100, ms", "recall@10", "seconds to build"),
-]
-
-
 def _scan(rows: list[Report]) -> str:
     headings = [
         *("embeddings", "recordings", "numbers", "one query, ms", "over NumPy"),
@@ -139,16 +134,7 @@ def _scan(rows: list[Report]) -> str:
         )
         for r in rows
     ]
-    beside = [
-        (
-            *(f"{r['embeddings']:,}", f"{r['recordings']:,}", name.replace("_", ", ")),
-            *(number(r[name]["one_query_ms"]), number(r[name].get("each_of_100_ms"))),
-            *(number(r[name].get("recall_at_10")), number(r[name].get("seconds_to_build"))),
-        )
-        for r in rows
-        for name in ("faiss_exact", "faiss_approximate", "usearch_approximate", "kinet_index")
-        if name in r
-    ]
+    beside = [line for r in rows for line in _beside(r)]
     found = table(headings, own)
     if beside:
         titles = [
@@ -164,6 +150,20 @@ def _scan(rows: list[Report]) -> str:
         own_index = OWN_INDEX.format(rows=rows_of(ALIGNED)) if is_there else ""
         found += f"\n{INDEXES}{own_index}\n{table(titles, beside)}"
     return found
+
+
+def _beside(row: Report) -> Iterator[tuple[Any, ...]]:
+    """Other programs on the embeddings of a row, and the library's index."""
+    size = f"{row['embeddings']:,}", f"{row['recordings']:,}"
+    for name in ("faiss_exact", "faiss_approximate", "usearch_approximate"):
+        if found := row.get(name):
+            times_of = found["one_query_ms"], found["each_of_100_ms"]
+            quality = found.get("recall_at_10"), found.get("seconds_to_build")
+            yield (*size, name.replace("_", ", "), *map(number, (*times_of, *quality)))
+    if found := row.get("kinet_index"):
+        for step in found["looked_for"]:
+            figures = step["one_query_ms"], None, step["recall_at_10"], found["seconds_to_build"]
+            yield (*size, f"kinet, index, {step['rows']} rows", *map(number, figures))
 
 
 def _added(found: Report) -> str:

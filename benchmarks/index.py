@@ -38,7 +38,7 @@ LIBRARIES = ("numpy", "scipy", "keras", "jax", "tensorflow", "torch", "faiss-cpu
 
 
 # Recordings, embeddings of each, and the numbers of one.
-SIZES = ((100_000, 1, 256), (100_000, 10, 128))
+SIZES = ((1_000_000, 1, 128), (100_000, 10, 128))
 
 
 @click.group()

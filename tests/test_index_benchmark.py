@@ -52,6 +52,18 @@ def test_a_small_scan_is_measured(tmp_path):
     assert 0 < row["seconds_to_find"] < row["seconds_to_open_and_find"]
 
 
+def test_the_index_of_a_small_library_is_measured(tmp_path, monkeypatch):
+    pytest.importorskip("usearch")
+    # What the measure sets for its own process is put back.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    [row] = measured(tmp_path, "scan", "--approximate", "--size", "40", "2", "16", "--repeats", "1")
+    found = row["kinet_index"]["looked_for"]
+    assert [step["rows"] for step in found] == [10, 50, 100, 200]
+    assert all(step["recall_at_10"] == 1.0 and step["one_query_ms"] > 0 for step in found)
+    page = document_library.library_page({"a": json.loads((tmp_path / "a.json").read_text())})
+    assert "| 80 | 40 | kinet, index, 50 rows |" in page
+
+
 def test_a_small_library_on_a_server_is_measured(postgres, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     rows = np.random.default_rng(0).normal(size=(25, 2, 20))
