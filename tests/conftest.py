@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 
+import gs_server
 import numpy as np
 import postgres_server
 import pytest
@@ -73,6 +74,24 @@ def s3(started_s3, monkeypatch):
     started_s3.new("music")
     yield started_s3
     started_s3.remove("music")
+
+
+@pytest.fixture(scope="session")
+def started_gs():
+    """A server of Google Cloud Storage that is started once."""
+    if not gs_server.is_there():
+        pytest.skip("no gcsfs, or no gcp-storage-emulator: a server of GCS is not started")
+    server = gs_server.Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gs(started_gs, monkeypatch):
+    """A server of Google Cloud Storage with a bucket ``music``, and an environment to reach it."""
+    for name, value in started_gs.environment.items():
+        monkeypatch.setenv(name, value)
+    return started_gs
 
 
 @pytest.fixture

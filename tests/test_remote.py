@@ -361,18 +361,34 @@ def cluster_work(address, shared):
     Cluster(address).work_off(print, [recording.Job(*[Path("x")] * 2, None)], print, "do", shared)
 
 
-def test_processes_of_this_machine_reach_a_store(s3, music, expected, tmp_path):
-    copy_to("s3://music/songs", music)
-    sources = read_sources(["s3://music/songs"], "folder")
-    report = extract_all(sources, "s3://music/out", workers=2)
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_processes_of_this_machine_reach_a_store(scheme, request, music, expected, tmp_path):
+    request.getfixturevalue(scheme)
+    copy_to(f"{scheme}://music/songs", music)
+    sources = read_sources([f"{scheme}://music/songs"], "folder")
+    report = extract_all(sources, f"{scheme}://music/out", workers=2)
     assert len(report.done) == 3, report.failed
-    assert same_files(fetched("s3://music/out", tmp_path / "got"), expected)
+    assert same_files(fetched(f"{scheme}://music/out", tmp_path / "got"), expected)
+    again = extract_all(sources, f"{scheme}://music/out", workers=2)
+    assert (len(again.done), len(again.skipped)) == (0, 3)
 
 
-def test_a_bucket_that_is_not_there_is_one_line(s3, music, capfd):
-    song = str(music / "a" / "x.wav")
-    assert run(["extract", song, "--out", "s3://no-such-bucket/out"]) == 1
-    assert "kinet: cannot write s3://no-such-bucket/out/features.json: missing" in last_line(capfd)
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_bucket_that_is_not_there_is_one_line(scheme, request, music, capfd):
+    request.getfixturevalue(scheme)
+    song, out = str(music / "a" / "x.wav"), f"{scheme}://no-such-bucket/out"
+    assert run(["extract", song, "--out", out]) == 1
+    assert f"kinet: cannot write {out}/features.json: missing" in last_line(capfd)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_library_takes_recordings_of_a_store(scheme, request, music, tmp_path):
+    request.getfixturevalue(scheme)
+    copy_to(f"{scheme}://music/songs", music)
+    with Library.create(tmp_path / "library.sqlite", "fourier") as library:
+        added = library.add([f"{scheme}://music/songs"], workers=1)
+        assert (len(added.added), len(added.failed)) == (3, 1)
+        assert library.add([f"{scheme}://music/songs"], workers=1).unchanged == 3
 
 
 def test_a_store_that_does_not_answer_is_one_line(s3, monkeypatch, capfd):
