@@ -1,4 +1,4 @@
-"""A server of Google Cloud Storage for the tests: gcp-storage-emulator's, in a process of its own."""
+"""A server of Google Cloud Storage for the tests: gcp-storage-emulator, in its own process."""
 
 from __future__ import annotations
 

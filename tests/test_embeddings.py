@@ -75,13 +75,15 @@ def test_pieces_of_a_batch_keep_their_order(model, stages):
     np.testing.assert_allclose(found, embed_arrays(model, values, None, 23), atol=1e-5)
 
 
-def test_a_short_network_takes_more_tracks_at_once(model, monkeypatch):
+def test_short_and_narrow_networks_take_more_tracks_at_once(model, monkeypatch):
     sizes = []
     monkeypatch.setattr("kinet.inference.running.in_pieces", lambda embed, size: sizes.append(size))
     monkeypatch.setattr("kinet.backend.cores", lambda: 6)
     fast_form(build_embedder(replace(CONFIG, stages=1)))
     fast_form(model)
-    assert sizes == ([6, 3] if can_fuse() else [12, 12])
+    fast_form(build_embedder(replace(CONFIG, stages=1, channels=65)))
+    narrow = 4 if keras.config.backend() == "tensorflow" else 2
+    assert sizes == ([6 * narrow, 3 * narrow, 6] if can_fuse() else [12, 12, 12])
 
 
 def test_what_is_trained_later_does_not_reach_the_fast_form(model):

@@ -199,12 +199,18 @@ def can_fuse() -> bool:
     return keras.config.backend() in ("tensorflow", "jax")
 
 
-def tracks_at_once(fused: bool) -> int:
+def tracks_at_once(fused: bool, narrow: bool) -> int:
     """Tracks in a batch that `compiled_for_inference` likes best on a CPU, as two cores showed.
 
-    Larger batches fall out of the caches.
+    Larger batches fall out of the caches; those of a narrow network hold more tracks.
     """
-    return max(1, cores() // 2) if fused else 2 * cores()
+    import keras
+
+    if not fused:
+        return 2 * cores()
+    # TensorFlow spends more on a call.
+    more = 4 if keras.config.backend() == "tensorflow" else 2
+    return max(1, cores() // 2) * (more if narrow else 1)
 
 
 def compiled_for_inference(model: Any, fused: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -18,6 +18,8 @@ _STREAMS = 2
 # A network with at most these, as all of the family with S = 1, is so short that what every call
 # costs counts more than the caches (measured).
 _FEW_CONVOLUTIONS = 3
+# With at most so many channels in every convolution a network is narrow.
+_FEW_CHANNELS = 64
 
 
 def compiled(model: keras.Model) -> Embed:
@@ -31,7 +33,8 @@ def compiled(model: keras.Model) -> Embed:
 def piece_size(model: keras.Model) -> int:
     """Tracks in a piece of a batch that `model` likes best on a CPU."""
     fast = count_fast(model)
-    return tracks_at_once(fast > 0) * (2 if 0 < fast <= _FEW_CONVOLUTIONS else 1)
+    narrow = all(getattr(layer, "filters", 0) <= _FEW_CHANNELS for layer in model.layers)
+    return tracks_at_once(fast > 0, narrow) * (2 if 0 < fast <= _FEW_CONVOLUTIONS else 1)
 
 
 def in_pieces(embed: Embed, size: int) -> Embed:
