@@ -566,7 +566,7 @@ def test_the_end_of_the_work_ends_a_process_in_the_middle_of_a_job(job):
         return False
 
     work_off(worker_functions.wait, [job, "quick", "patient"], 2, finished)
-    assert time.monotonic() - ended[0] < 2 * PATIENCE + 0.5
+    assert time.monotonic() - ended[0] < 2 * PATIENCE + 2
     assert not multiprocessing.active_children()
 
 
@@ -832,7 +832,7 @@ def test_a_run_that_is_interrupted_goes_on_like_one_that_was_not(
         assert read_hpcp(out / f"{name}.npy").shape == (86, 12)
     if sent == signal.SIGINT:
         assert process.returncode == 130
-        assert seconds < 4
+        assert seconds < 2 * PATIENCE + 3
         assert said.splitlines()[-3:] == [
             "interrupted; what is finished stays, and the same command goes on",
             "",
