@@ -36,8 +36,8 @@ Other programs on the same embeddings. The approximate ones look at as much as i
 of 0.99 among the ten nearest, or at most at 1,024 lists or candidates.
 """
 OWN_INDEX = """
-"kinet, index" is that of `kinet index build`, a graph of usearch, asked for so many rows. `kinet find
---approximate` asks for {rows}, for hubs are among them, and pieces of one recording.
+"kinet, index" is that of `kinet index build`, a graph of usearch, asked for so many rows.
+`kinet find --approximate` asks for {rows}, for hubs are among them, and pieces of one recording.
 """
 ADDED = "## Adding\n"
 PAIRS = "## Duplicates\n"

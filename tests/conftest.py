@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
 
 import gs_server
 import numpy as np
@@ -126,7 +125,7 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def plugins_forgotten():
+def plugins_forgotten(tmp_path_factory):
     """What a test registers, and the files that it imports for that, are gone after it.
 
     Gives a function that does so at once, as if a new process had begun.
@@ -151,7 +150,8 @@ def plugins_forgotten():
 
     yield forget
     forget()
-    folder = tempfile.gettempdir()
+    # Not of all that is below the folder of temporary files: the clone itself may be there.
+    folder = str(tmp_path_factory.getbasetemp())
     for name in set(sys.modules) - before[1]:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
             del sys.modules[name]

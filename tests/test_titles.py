@@ -74,6 +74,7 @@ def test_a_name_is_taken_apart(name, numbered, expected):
         ("Für Elise", "Fur Elise"),
         ("Rock & Roll", "Rock  Roll"),
         ("ＨＥＬＰ", "help"),
+        ("\N{MATHEMATICAL BOLD SCRIPT CAPITAL H}elp", "help"),
     ],
 )
 def test_titles_that_differ_in_how_they_are_written_are_one_song(one, other):

@@ -138,7 +138,8 @@ def song_of(title: str) -> str:
     >>> song_of("Don't Stop!"), song_of("Für Elise"), song_of("???")
     ('dont-stop', 'fur-elise', '???')
     """
-    text = unicodedata.normalize("NFKD", title.casefold())
+    # A letter may have a small one only once it is taken apart, as that of a script of mathematics.
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", title).casefold())
     letters = "".join(c for c in text if not unicodedata.combining(c) and c not in "'’`´")
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", letters))
     return "-".join(words) or title
