@@ -7,6 +7,7 @@ along. By hand, with other seeds: ``python tests/test_audio_fuzz.py FIRST COUNT`
 from __future__ import annotations
 
 import faulthandler
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from damaged_audio import damaged
 
 from kinet.audio import AudioError, read_chunks
 
-COUNT = 1000
+COUNT = 1000 if os.environ.get("KINET_SLOW") else 500
 FILE_SECONDS = 20  # one file may take no longer
 MOST_SAMPLES = 10_000_000  # a file of half a second cannot have four minutes
 
@@ -58,7 +59,7 @@ def run(first, count, folder):
     return decoded
 
 
-def test_a_thousand_damaged_files_decode_or_are_refused(tmp_path):
+def test_damaged_files_decode_or_are_refused(tmp_path):
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", __file__, "0", str(COUNT), str(tmp_path)],
         capture_output=True,

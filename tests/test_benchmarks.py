@@ -319,6 +319,7 @@ def test_the_table_of_an_ablation_names_what_each_step_gives():
     assert document.ablation_section([]) == ""
 
 
+@SLOW
 def test_accuracy_trains_and_ranks_every_seed(here, tmp_path, rng):
     lines = []
     for song in range(4):

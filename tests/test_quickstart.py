@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from quick import SLOW
 
 import kinet
 from kinet.cli import run
@@ -94,11 +95,11 @@ def test_quickstart_finds_a_recording_and_writes_a_page(tmp_path, capsys):
     assert "its own song has rank 1 of 3" in shown.err
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
-    # Of another seed the recording is another song's, and the others stay.
-    assert run([*command, "--seed", "2", "--json"]) == 0
-    other = json.loads(capsys.readouterr().out)
-    assert (other["title"] != report["title"], other["rank"]) == (True, 1)
-    assert len(list(Path(report["folder"]).glob("*.flac"))) > 3
+    if SLOW:  # of another seed the recording is another song's, and the others stay
+        assert run([*command, "--seed", "2", "--json"]) == 0
+        other = json.loads(capsys.readouterr().out)
+        assert (other["title"] != report["title"], other["rank"]) == (True, 1)
+        assert len(list(Path(report["folder"]).glob("*.flac"))) > 3
 
 
 def test_without_matplotlib_the_picture_says_what_to_install(tmp_path, monkeypatch, rng):
