@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+import socket
+import threading
 
 NEEDED = ("gcp_storage_emulator", "gcsfs")
 
@@ -36,9 +38,6 @@ class Server:
 
 
 def _serve(parent):
-    import socket
-    import threading
-
     from gcp_storage_emulator.server import create_server
 
     # It writes a line for every request.

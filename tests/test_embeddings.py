@@ -79,7 +79,7 @@ def test_short_and_narrow_networks_take_more_tracks_at_once(model, monkeypatch):
     sizes = []
     monkeypatch.setattr("kinet.inference.running.in_pieces", lambda embed, size: sizes.append(size))
     monkeypatch.setattr("kinet.backend.cores", lambda: 6)
-    fast_form(build_embedder(replace(CONFIG, stages=1)))
+    fast_form(build_embedder(replace(CONFIG, stages=1, channels=64)))
     fast_form(model)
     fast_form(build_embedder(replace(CONFIG, stages=1, channels=65)))
     narrow = 4 if keras.config.backend() == "tensorflow" else 2
