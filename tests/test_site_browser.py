@@ -101,6 +101,7 @@ def hand_in(view, music):
     view.set_input_files("#recording", music / "Old tape.flac")
     view.click("text=Find")
     view.wait_for_selector("tbody tr")
+    view.wait_for_load_state()  # rows are there before the style is
 
 
 def test_from_a_recording_to_both_being_heard(opened, music):
